@@ -1,0 +1,174 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// check compares one string with strconv: a number taken whole must be the same float32, bit for bit.
+func check(t *testing.T, s string) {
+	t.Helper()
+	v, n := Float32([]byte(s))
+	if n == 0 || n != len(s) {
+		return
+	}
+	want, err := strconv.ParseFloat(s, 32)
+	if err != nil {
+		t.Fatalf("%q read as %v, strconv: %v", s, v, err)
+	}
+	if math.Float32bits(v) != math.Float32bits(float32(want)) {
+		t.Fatalf("%q read as %v (%x), strconv %v (%x)", s, v, math.Float32bits(v), want, math.Float32bits(float32(want)))
+	}
+}
+
+func TestFloat32AgainstStrconv(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200_000 {
+		f := math.Float32frombits(r.Uint32())
+		if f != f || math.IsInf(float64(f), 0) {
+			continue
+		}
+		check(t, strconv.FormatFloat(float64(f), 'g', -1, 32))
+		check(t, strconv.FormatFloat(float64(f), 'e', r.IntN(25), 64))
+		// Half-way between two neighbours, and a hair beside it, in decimals: where double rounding would show.
+		next := math.Float32frombits(math.Float32bits(f) ^ 1)
+		half := (float64(f) + float64(next)) / 2
+		check(t, strconv.FormatFloat(half, 'e', -1, 64))
+		check(t, strconv.FormatFloat(half, 'e', 18, 64)+"")
+		check(t, strconv.FormatFloat(math.Nextafter(half, 0), 'e', 30, 64))
+		check(t, strconv.FormatFloat(r.NormFloat64(), 'g', -1, 64))
+		check(t, strconv.FormatFloat(r.NormFloat64(), 'f', r.IntN(30), 64))
+		check(t, fmt.Sprintf("%de%d", r.Uint64(), r.IntN(120)-70))
+		check(t, strconv.FormatUint(1<<24+r.Uint64N(1<<30), 10))
+	}
+}
+
+func TestFloat32TakesTheFastPath(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	slow, all := 0, 20_000
+	for range all {
+		s := strconv.FormatFloat(r.NormFloat64(), 'g', 17, 64)
+		if _, n := Float32([]byte(s)); n != len(s) {
+			slow++
+		}
+	}
+	if slow > all/1000 {
+		t.Errorf("%d of %d usual numbers take the slow path", slow, all)
+	}
+	for _, s := range []string{"0", "-0", "1", "255", "-17", "0.5", ".5", "5.", "1e3", "1E+3", "1e-3", "00012", "3.4028234e38", "16777216", "0.1"} {
+		if _, n := Float32([]byte(s)); n != len(s) {
+			t.Errorf("%q takes the slow path", s)
+		}
+	}
+}
+
+func TestFloat32LeavesTheRest(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "-": 0, ".": 0, "e5": 0, "1e": 0, "1e+": 0, "nan": 0, "inf": 0, "1,2": 1, "12 ": 2, "1.5.5": 3, "1e999": 0, "3.5e38": 0, "1e-40": 0} {
+		if _, n := Float32([]byte(s)); n != want {
+			t.Errorf("%q took %d bytes, want %d", s, n, want)
+		}
+	}
+}
+
+func FuzzFloat32(f *testing.F) {
+	for _, s := range []string{"1", "-0.5e-7", "340282356779733661637539395458142568447.9999", "00000000000000000000001.5", "1.00000017881393421514957253748434595763683319091796875001", "9007199254740993"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		check(t, s)
+		for i := range s { // a prefix that it takes must be a number too
+			check(t, s[:i])
+		}
+	})
+}
+
+func TestNumber(t *testing.T) {
+	if v, err := Number([]byte(" 1.5\t")); err != nil || v != 1.5 {
+		t.Errorf("%v %v", v, err)
+	}
+	if v, err := Number([]byte("1e-46")); err != nil || v != 0 {
+		t.Errorf("underflow: %v %v", v, err)
+	}
+	for cell, want := range map[string]string{"": "is empty", " ": "is empty", "abc": `"abc" is no number`, "1e39": "beyond float32", "NaN": "not a finite", "-inf": "not a finite", strings.Repeat("x", 99): "…"} {
+		if _, err := Number([]byte(cell)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", cell, err)
+		}
+	}
+}
+
+func TestWindow(t *testing.T) {
+	text := strings.Repeat("0123456789", 50)
+	w := NewWindow(iotest.OneByteReader(strings.NewReader(text)), 7)
+	var got strings.Builder
+	for {
+		w.Fill()
+		b := w.Bytes()
+		take := min(len(b), 5)
+		got.Write(b[:take])
+		w.Skip(take)
+		if w.Ended() && len(w.Bytes()) == 0 {
+			break
+		}
+	}
+	if got.String() != text || w.Err() != nil {
+		t.Errorf("%q %v", got.String(), w.Err())
+	}
+	broken := NewWindow(iotest.TimeoutReader(iotest.HalfReader(strings.NewReader(text))), 64)
+	broken.Fill()
+	if !errors.Is(broken.Err(), iotest.ErrTimeout) || broken.Ended() {
+		t.Errorf("a failing reader: %v", broken.Err())
+	}
+	full := NewWindow(strings.NewReader(text), 8)
+	for range 4 {
+		full.Fill()
+	}
+	if got := len(full.Bytes()); got != 64 { // 8 → 16 → 32 → 64
+		t.Errorf("window of %d bytes", got)
+	}
+	if io.EOF == full.Err() {
+		t.Error("EOF is no error")
+	}
+}
+
+func TestRangesGivesTheFirstError(t *testing.T) {
+	err := Ranges(1000, 10, func(lo, hi int) error {
+		for i := lo; i < hi; i++ {
+			if i == 300 || i == 900 {
+				return fmt.Errorf("at %d", i)
+			}
+		}
+		return nil
+	})
+	if err == nil || err.Error() != "at 300" {
+		t.Errorf("%v", err)
+	}
+}
+
+var sink float32
+
+func BenchmarkFloat32(b *testing.B) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var cells [1024][]byte
+	for i := range cells {
+		cells[i] = []byte(strconv.FormatFloat(r.NormFloat64(), 'g', -1, 32))
+	}
+	b.Run("fast", func(b *testing.B) {
+		for i := range b.N {
+			v, _ := Float32(cells[i%1024])
+			sink += v
+		}
+	})
+	b.Run("strconv", func(b *testing.B) {
+		for i := range b.N {
+			v, _ := strconv.ParseFloat(string(cells[i%1024]), 32)
+			sink += float32(v)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package data
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// Reader takes a model's state apart and remembers the first error, so that a loader reads in one go and checks once.
+type Reader struct {
+	c   *Checkpoint
+	err error
+}
+
+// Read returns a reader of the checkpoint.
+func (c *Checkpoint) Read() *Reader { return &Reader{c: c} }
+
+// Err returns the first error of all reads.
+func (r *Reader) Err() error { return r.err }
+
+// Floats returns the named tensor's finite values; it must have the wanted shape, in which −1 stands for any size.
+// After an error it returns nil.
+func (r *Reader) Floats(name string, shape ...int) []float64 {
+	v, _, err := r.c.Floats(name, shape...)
+	for i := 0; err == nil && i < len(v); i++ {
+		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) {
+			err = fmt.Errorf("tensor %q: value %d is %w", name, i, ErrFinite)
+		}
+	}
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		return nil
+	}
+	return v
+}
+
+// Float32s is Floats, narrowed.
+func (r *Reader) Float32s(name string, shape ...int) []float32 {
+	v := r.Floats(name, shape...)
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// Strings returns a metadata entry that [Checkpoint.SetStrings] wrote.
+func (r *Reader) Strings(key string) []string {
+	var s []string
+	text, ok := r.c.Meta[key]
+	if !ok && r.err == nil {
+		r.err = fmt.Errorf("metadata %q is missing: %w", key, ErrFormat)
+	}
+	if err := json.Unmarshal([]byte(text), &s); ok && err != nil && r.err == nil {
+		r.err = fmt.Errorf("metadata %q: %w: %v", key, ErrFormat, err)
+	}
+	return s
+}
+
+// SetStrings stores a list of strings as a metadata entry.
+func (c *Checkpoint) SetStrings(key string, list []string) {
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	if c.Meta == nil {
+		c.Meta = map[string]string{}
+	}
+	c.Meta[key] = string(text)
+}

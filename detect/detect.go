@@ -1,0 +1,32 @@
+// Package detect answers: how unfamiliar is this input, and by how much? Scores grow with unfamiliarity.
+//
+//	which one?                       takes                  learns in        when
+//	[Mahalanobis]                    features, labels       one pass         classes are roughly Gaussian; the default
+//	[GaussianAD]                     features               one pass         one class of normal rows, no labels
+//	[KNN]                            features               keeps the rows   no shape can be assumed
+//	[Energy], [MaxSoftmax]           logits                 nothing          only a classifier's outputs are at hand
+package detect
+
+import (
+	"embed"
+	"fmt"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
+)
+
+//go:embed *.go
+var source embed.FS
+
+var methods = method.Set{Family: "detect", Source: &source}
+
+// Methods returns the family's methods, sorted by name.
+func Methods() []method.Spec { return methods.All() }
+
+// width refuses a table that has other columns than the model was fitted on.
+func width(in *data.Table, fitted int) error {
+	if _, d := in.Dims(); d != fitted {
+		return fmt.Errorf("%w: table has %d columns, fitted on %d", data.ErrShape, d, fitted)
+	}
+	return nil
+}

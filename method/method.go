@@ -1,0 +1,328 @@
+// Package method says what a method is: a configuration that learns from nouns or maps them, the verbs of what it learned,
+// and how both are saved. Names, flags, JSON, help and inputs are all read off the types; nothing is declared twice.
+package method
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/moments"
+)
+
+// What can be wrong with a method's use, beside the errors of package data.
+var (
+	ErrConfig     = errors.New("bad configuration")
+	ErrInput      = errors.New("wrong kind of input")
+	ErrState      = errors.New("not this method's saved state")
+	ErrDegenerate = errors.New("degenerate data")
+)
+
+// Model is what fitting returns: immutable, safe for concurrent use. Its state is a checkpoint, so all methods share one file format.
+type Model interface{ State() *data.Checkpoint }
+
+// The verbs; a model may have several.
+type (
+	// Scorer gives each row a number, higher = more of what the family is about. N values, never NaN.
+	Scorer interface {
+		Score(in *data.Table) ([]float64, error)
+	}
+	// Predictor gives each row a probability for each class: an N×K table whose column names are the classes.
+	Predictor interface {
+		Predict(in *data.Table) (*data.Table, error)
+	}
+	// Updater learns a task on top and returns a new model; the old one stays valid.
+	Updater interface {
+		Update(ctx context.Context, task *data.Table) (Model, error)
+	}
+	// Forgetter returns the model that never saw the given labelled rows; the old one stays valid.
+	Forgetter interface {
+		Forget(ctx context.Context, rows *data.Table) (Model, error)
+	}
+)
+
+var verbs = []struct {
+	name string
+	t    reflect.Type
+}{
+	{"score", reflect.TypeFor[Scorer]()},
+	{"predict", reflect.TypeFor[Predictor]()},
+	{"update", reflect.TypeFor[Updater]()},
+	{"forget", reflect.TypeFor[Forgetter]()},
+}
+
+// Info is what a person must say of a method; the rest is derived.
+type Info struct {
+	// Title says in one line what comes out.
+	Title string
+	// Paper is the key of the source in the catalog.
+	Paper string
+	// Exempt names conformance checks that cannot hold here, each with its reason. An exempt check that passes is a failure.
+	Exempt map[string]string
+}
+
+// Slot is one input of a method.
+type Slot struct {
+	Name     string
+	Kind     data.Kind
+	Optional bool
+}
+
+// Spec is one registered method, built by [FromMoments], [Learned] or [Map].
+type Spec struct {
+	Info
+	Name, Family string
+	Inputs       []Slot
+	Verbs        []string  // of the fitted model; empty for a map
+	Output       data.Kind // of a map; empty for a learner
+	Params       []Param
+	Needs        moments.Needs // of a method that is fitted from moments
+
+	set        *Set
+	newConfig  func() any
+	ready      func(cfg any) error
+	fit        func(ctx context.Context, cfg any, in data.Bundle) (Model, error)
+	fitMoments func(cfg any, s *moments.State) (Model, error)
+	load       func(cfg any, st *data.Checkpoint) (Model, error)
+	apply      func(ctx context.Context, cfg any, in data.Bundle) (data.Value, error)
+}
+
+// ID is family/name: the method's address everywhere.
+func (s Spec) ID() string { return s.Family + "/" + s.Name }
+
+// Learns reports whether the method is fitted; otherwise it is a map.
+func (s Spec) Learns() bool { return s.load != nil }
+
+// FitsMoments reports whether one pass over the data, shared with other methods, is all that fitting needs.
+func (s Spec) FitsMoments() bool { return s.fitMoments != nil }
+
+// Can reports whether the fitted model has the verb.
+func (s Spec) Can(verb string) bool {
+	for _, v := range s.Verbs {
+		if v == verb {
+			return true
+		}
+	}
+	return false
+}
+
+// Config returns a new zero configuration, a pointer to the method's struct.
+func (s Spec) Config() any { return s.newConfig() }
+
+// wrap names the method in an error, once.
+func (s Spec) wrap(err error) error {
+	if err == nil || strings.HasPrefix(err.Error(), s.Name+": ") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", s.Name, err)
+}
+
+// Fit learns from a bundle of nouns; cfg is a pointer to the method's configuration.
+func (s Spec) Fit(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
+	if s.fit == nil {
+		return nil, fmt.Errorf("%s: %w: it does not learn; apply it", s.ID(), ErrInput)
+	}
+	m, err := s.fit(ctx, cfg, in)
+	return m, s.wrap(err)
+}
+
+// FitMoments learns from a moments state.
+func (s Spec) FitMoments(cfg any, st *moments.State) (Model, error) {
+	if s.fitMoments == nil {
+		return nil, fmt.Errorf("%s: %w: it keeps more of the data than moments", s.ID(), ErrInput)
+	}
+	if err := s.Needs.Check(st); err != nil {
+		return nil, s.wrap(err)
+	}
+	m, err := s.fitMoments(cfg, st)
+	return m, s.wrap(err)
+}
+
+// FitSource learns from a stream: through moments where they suffice, else by collecting it.
+func (s Spec) FitSource(ctx context.Context, cfg any, src data.Source) (Model, error) {
+	if s.FitsMoments() {
+		if err := s.ready(cfg); err != nil {
+			return nil, s.wrap(err)
+		}
+		st, err := moments.FromSource(ctx, src, s.Needs.Options())
+		if err != nil {
+			return nil, s.wrap(err)
+		}
+		return s.FitMoments(cfg, st)
+	}
+	t, err := data.Collect(ctx, src)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	if len(s.Inputs) == 0 || s.Inputs[0].Kind != data.KindTable {
+		return nil, fmt.Errorf("%s: %w: it does not take a table", s.ID(), ErrInput)
+	}
+	return s.Fit(ctx, cfg, data.Bundle{s.Inputs[0].Name: t})
+}
+
+// Apply maps nouns to a noun.
+func (s Spec) Apply(ctx context.Context, cfg any, in data.Bundle) (data.Value, error) {
+	if s.apply == nil {
+		return nil, fmt.Errorf("%s: %w: it learns; fit it", s.ID(), ErrInput)
+	}
+	v, err := s.apply(ctx, cfg, in)
+	return v, s.wrap(err)
+}
+
+func base[C, D any](info Info) Spec {
+	t := reflect.TypeFor[C]()
+	return Spec{
+		Info: info, Name: strings.ToLower(t.Name()), Params: params(t), Inputs: slots(reflect.TypeFor[D]()),
+		newConfig: func() any { return new(C) },
+		ready:     func(cfg any) error { c := *cfg.(*C); return Ready(&c) },
+	}
+}
+
+func (s *Spec) learns(model reflect.Type) {
+	for _, v := range verbs {
+		if model.Implements(v.t) {
+			s.Verbs = append(s.Verbs, v.name)
+		}
+	}
+}
+
+// Learned registers a method that learns from D: a noun, or a struct of nouns.
+func Learned[C, D any, M Model](info Info, fit func(C, context.Context, D) (M, error), load func(C, *data.Checkpoint) (M, error)) Spec {
+	s := base[C, D](info)
+	s.learns(reflect.TypeFor[M]())
+	s.fit = func(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
+		d, err := bind[D](in)
+		if err != nil {
+			return nil, err
+		}
+		return erase(fit(*cfg.(*C), ctx, d))
+	}
+	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
+	return s
+}
+
+// FromMoments registers a method that learns from a moments state alone: one pass over the data serves all such methods.
+func FromMoments[C any, M Model](info Info, needs moments.Needs, fit func(C, *moments.State) (M, error), load func(C, *data.Checkpoint) (M, error)) Spec {
+	s := base[C, *data.Table](info)
+	s.learns(reflect.TypeFor[M]())
+	s.Needs = needs
+	s.fitMoments = func(cfg any, st *moments.State) (Model, error) { return erase(fit(*cfg.(*C), st)) }
+	s.fit = func(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
+		t, err := bind[*data.Table](in)
+		if err != nil {
+			return nil, err
+		}
+		return s.FitSource(ctx, cfg, t)
+	}
+	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
+	return s
+}
+
+// Map registers a method that learns nothing: nouns in, a noun out.
+func Map[C, D any, O data.Value](info Info, apply func(C, context.Context, D) (O, error)) Spec {
+	s := base[C, D](info)
+	out, ok := data.KindOf(reflect.TypeFor[O]())
+	if !ok {
+		panic("method: " + s.Name + " returns no noun")
+	}
+	s.Output = out
+	s.apply = func(ctx context.Context, cfg any, in data.Bundle) (data.Value, error) {
+		d, err := bind[D](in)
+		if err != nil {
+			return nil, err
+		}
+		o, err := apply(*cfg.(*C), ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		return o, nil
+	}
+	return s
+}
+
+// erase forgets the model's type and keeps a nil model from hiding in a non-nil interface.
+func erase[M Model](m M, err error) (Model, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// FitMoments fits a configuration's moments form from a source: what the Fit of such a method consists of.
+func FitMoments[M Model](ctx context.Context, needs moments.Needs, src data.Source, fit func(*moments.State) (M, error)) (m M, err error) {
+	st, err := moments.FromSource(ctx, src, needs.Options())
+	if err != nil {
+		return m, err
+	}
+	if err := needs.Check(st); err != nil {
+		return m, err
+	}
+	return fit(st)
+}
+
+// slots reads a method's inputs off their type: a noun, or a struct of nouns, some marked `optional:"true"`.
+func slots(t reflect.Type) []Slot {
+	if k, ok := data.KindOf(t); ok {
+		return []Slot{{Name: "in", Kind: k}}
+	}
+	if t.Kind() != reflect.Struct {
+		panic("method: " + t.String() + " is neither a noun nor a struct of nouns")
+	}
+	var ss []Slot
+	for f := range fields(t) {
+		k, ok := data.KindOf(f.Type)
+		if !ok {
+			panic("method: " + t.String() + "." + f.Name + " is not a noun")
+		}
+		ss = append(ss, Slot{kebab(f.Name), k, f.Tag.Get("optional") == "true"})
+	}
+	return ss
+}
+
+// bind puts a bundle's nouns into a typed input.
+func bind[D any](in data.Bundle) (d D, err error) {
+	v := reflect.ValueOf(&d).Elem()
+	ss := slots(v.Type())
+	_, single := data.KindOf(v.Type())
+	known := map[string]bool{}
+	for i, s := range ss {
+		known[s.Name] = true
+		to := v
+		if !single {
+			to = v.Field(i)
+		}
+		x, ok := in[s.Name]
+		switch {
+		case !ok && s.Optional:
+		case !ok:
+			return d, fmt.Errorf("%w: input %q (a %s) is missing", ErrInput, s.Name, s.Kind)
+		case !reflect.TypeOf(x).AssignableTo(to.Type()):
+			return d, fmt.Errorf("%w: input %q must be a %s, have a %s", ErrInput, s.Name, s.Kind, x.Kind())
+		default:
+			to.Set(reflect.ValueOf(x))
+		}
+	}
+	for name := range in {
+		if !known[name] {
+			return d, fmt.Errorf("%w: no input is called %q", ErrInput, name)
+		}
+	}
+	return d, nil
+}
+
+type progressKey struct{}
+
+// WithProgress returns a context under which [Progress] calls report.
+func WithProgress(ctx context.Context, report func(done, total int)) context.Context {
+	return context.WithValue(ctx, progressKey{}, report)
+}
+
+// Progress says that done of total steps of long work are over. Nobody listening costs nothing.
+func Progress(ctx context.Context, done, total int) {
+	if report, ok := ctx.Value(progressKey{}).(func(done, total int)); ok {
+		report(done, total)
+	}
+}

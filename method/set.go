@@ -1,0 +1,74 @@
+package method
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strings"
+)
+
+// Set is one family's methods. Each file adds its own, so that adding a method edits no shared file.
+type Set struct {
+	Family string
+	Source *embed.FS // the family's own files: help is read from their comments
+	list   []Spec
+}
+
+// Add registers a method; its value lets a file write `var _ = methods.Add(…)`. Two methods of one name panic at start.
+func (s *Set) Add(m Spec) struct{} {
+	m.Family, m.set = s.Family, s
+	if slices.ContainsFunc(s.list, func(o Spec) bool { return o.Name == m.Name }) {
+		panic("method: " + m.ID() + " registered twice")
+	}
+	s.list = append(s.list, m)
+	return struct{}{}
+}
+
+// All returns the methods, sorted by name.
+func (s *Set) All() []Spec {
+	l := slices.Clone(s.list)
+	slices.SortFunc(l, func(a, b Spec) int { return cmp.Compare(a.Name, b.Name) })
+	return l
+}
+
+// Help is a method's documentation, read from its source.
+type Help struct {
+	Doc    string            // of the configuration type
+	Fields map[string]string // of each parameter, by flag name
+}
+
+// Help returns the doc comments of the method's configuration and of its fields.
+func (s Spec) Help() (Help, error) {
+	h := Help{Fields: map[string]string{}}
+	file := s.Name + ".go"
+	src, err := s.set.Source.ReadFile(file)
+	if err != nil {
+		return h, fmt.Errorf("%s: no source for its help: %w", s.ID(), err)
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.ParseComments)
+	if err != nil {
+		return h, fmt.Errorf("%s: %w", s.ID(), err)
+	}
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.TYPE {
+			continue
+		}
+		t := g.Specs[0].(*ast.TypeSpec)
+		st, ok := t.Type.(*ast.StructType)
+		if !ok || strings.ToLower(t.Name.Name) != s.Name {
+			continue
+		}
+		h.Doc = strings.TrimSpace(g.Doc.Text())
+		for _, f := range st.Fields.List {
+			for _, n := range f.Names {
+				h.Fields[kebab(n.Name)] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+			}
+		}
+	}
+	return h, nil
+}
