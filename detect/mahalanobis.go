@@ -14,7 +14,7 @@ import (
 
 var _ = methods.Add(method.FromMoments(method.Info{
 	Title: "squared distance to the nearest class mean under one shared covariance",
-	Paper: "lee2018simple",
+	Paper: "lee2018simple", Default: true,
 }, 0, Mahalanobis.FitMoments, loadMahalanobis))
 
 // Mahalanobis scores how far a row lies from the nearest class mean, in the metric of the classes' pooled covariance.
@@ -24,7 +24,8 @@ var _ = methods.Add(method.FromMoments(method.Info{
 //
 // Fits on: Table N×D with N ≥ 2; labels for every row, or for none (then one class).
 // Score:   N values ≥ 0, squared distance, dimensionless, higher = more unlike training. To a row's own class mean it is χ² with D degrees of freedom.
-// Predict: N×K posterior probabilities of the classes under equal priors, softmax(−score/2); needs labels.
+// Predict: N×K posterior probabilities of the classes under equal priors; needs labels.
+// Logits:  N×K, −½ squared distance to each class mean; their softmax is Predict.
 // Errors:  ErrLabels when only some rows have labels; ErrDegenerate when all rows of every class are equal; ErrShape on another width.
 // Differs: one layer instead of a weighted sum over layers, no input perturbation; Ridge and Predictive are ours.
 // Source:  lee2018simple, eq. (1)-(2).
@@ -104,27 +105,36 @@ func (m *MahalanobisModel) Score(in *data.Table) ([]float64, error) {
 	return out, err
 }
 
-// Predict returns each row's class probabilities.
+// Logits returns −½ of each row's squared distance to every class mean, N×K.
+func (m *MahalanobisModel) Logits(in *data.Table) (*data.Table, error) {
+	return m.table(in, func(x []float64) {})
+}
+
+// Predict returns each row's class probabilities, N×K.
 func (m *MahalanobisModel) Predict(in *data.Table) (*data.Table, error) {
+	return m.table(in, func(logits []float64) { num.Softmax(logits, logits, 1) })
+}
+
+// table makes a row's logits into what link leaves in their place.
+func (m *MahalanobisModel) table(in *data.Table, link func(logits []float64)) (*data.Table, error) {
 	if len(m.classes) == 0 {
 		return nil, fmt.Errorf("%w: fitted without any, so there are no classes to choose from", data.ErrLabels)
 	}
 	n, _ := in.Dims()
-	k := len(m.classes)
-	p := make([]float32, n*k)
-	err := m.distances(in, func(row int, squared []float64) {
-		for c := range squared {
-			squared[c] /= -2
+	out := make([]float32, 0, n*len(m.classes))
+	err := m.distances(in, func(_ int, x []float64) {
+		for c := range x {
+			x[c] /= -2
 		}
-		num.Softmax(squared, squared, 1)
-		for c, v := range squared {
-			p[row*k+c] = float32(v)
+		link(x)
+		for _, v := range x {
+			out = append(out, float32(v))
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return data.NewNamed(n, m.classes, p)
+	return data.NewNamed(n, m.classes, out)
 }
 
 // State returns the model as tensors.

@@ -34,6 +34,11 @@ type (
 	Predictor interface {
 		Predict(in *data.Table) (*data.Table, error)
 	}
+	// Logiter gives each row its natural logits: an N×K table whose softmax are the probabilities of Predict.
+	Logiter interface {
+		Predictor
+		Logits(in *data.Table) (*data.Table, error)
+	}
 	// Updater learns a task on top and returns a new model; the old one stays valid.
 	Updater interface {
 		Update(ctx context.Context, task *data.Table) (Model, error)
@@ -50,6 +55,7 @@ var verbs = []struct {
 }{
 	{"score", reflect.TypeFor[Scorer]()},
 	{"predict", reflect.TypeFor[Predictor]()},
+	{"logits", reflect.TypeFor[Logiter]()},
 	{"update", reflect.TypeFor[Updater]()},
 	{"forget", reflect.TypeFor[Forgetter]()},
 }
@@ -60,6 +66,8 @@ type Info struct {
 	Title string
 	// Paper is the key of the source in the catalog.
 	Paper string
+	// Default marks the family's choice for a user who names none; at most one a family.
+	Default bool
 	// Exempt names conformance checks that cannot hold here, each with its reason. An exempt check that passes is a failure.
 	Exempt map[string]string
 }

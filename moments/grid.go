@@ -105,6 +105,33 @@ type Options struct {
 	Like *State
 }
 
+// Frame reads a replayable source once and returns the empty state on the grid that its rows span, and how many there are.
+// Errors: those of the source; ErrShape when blocks do not fit; ErrFormat for an empty source.
+func Frame(ctx context.Context, src data.Source, perClass bool) (*State, int, error) {
+	var all span
+	var first *data.Table
+	rows := 0
+	for b, err := range src.Blocks(ctx) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if first == nil {
+			first = b.Slice(0, 0)
+		} else if err := sameWidth(first, b); err != nil {
+			return nil, 0, err
+		}
+		all.observe(b)
+		n, _ := b.Dims()
+		rows += n
+	}
+	if rows == 0 {
+		return nil, 0, errEmpty
+	}
+	return newState(newGrid(all.low, all.high, 0), first, perClass), rows, nil
+}
+
+var errEmpty = fmt.Errorf("moments: no rows: the input %w as a table", data.ErrFormat)
+
 // FromSource reads a source once or twice and returns its state.
 // The grid comes from Like; else from a first pass over a replayable source; else, for a pipe, from its first block with
 // three bits of headroom. Only in that last case does the state depend on the order of rows.
@@ -117,23 +144,10 @@ func FromSource(ctx context.Context, src data.Source, o Options) (*State, error)
 			return nil, fmt.Errorf("moments: %w: the state to be like was made with per-class scatters = %v", data.ErrShape, s.perClass)
 		}
 	} else if src.Replayable() {
-		var all span
-		var first *data.Table
-		for b, err := range src.Blocks(ctx) {
-			if err != nil {
-				return nil, err
-			}
-			if first == nil {
-				first = b.Slice(0, 0)
-			} else if err := sameWidth(first, b); err != nil {
-				return nil, err
-			}
-			all.observe(b)
+		var err error
+		if s, _, err = Frame(ctx, src, o.PerClass); err != nil {
+			return nil, err
 		}
-		if first == nil || len(all.low) > 0 && math.IsInf(all.low[0], 1) {
-			return nil, fmt.Errorf("moments: no rows: the input %w as a table", data.ErrFormat)
-		}
-		s = newState(newGrid(all.low, all.high, 0), first, o.PerClass)
 	}
 	for b, err := range src.Blocks(ctx) {
 		if err != nil {
@@ -151,7 +165,7 @@ func FromSource(ctx context.Context, src data.Source, o Options) (*State, error)
 		}
 	}
 	if s == nil {
-		return nil, fmt.Errorf("moments: no rows: the input %w as a table", data.ErrFormat)
+		return nil, errEmpty
 	}
 	s.flush()
 	return s, nil
