@@ -82,7 +82,7 @@ type MahalanobisModel struct {
 
 // distances calls f with each row's squared distance to every class mean.
 func (m *MahalanobisModel) distances(in *data.Table, f func(row int, squared []float64)) error {
-	if err := width(in, m.whiten.D); err != nil {
+	if err := width("mahalanobis", in, m.whiten.D); err != nil {
 		return err
 	}
 	n, _ := in.Dims()

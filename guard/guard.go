@@ -378,6 +378,9 @@ func (g *Guard) Rows() (model, calibration int) { return g.state.Rows(), g.kept.
 // Dim returns the number of feature columns.
 func (g *Guard) Dim() int { d, _ := g.state.Dims(); return d }
 
+// Columns returns the names of the feature columns, or nil.
+func (g *Guard) Columns() []string { return g.state.Columns() }
+
 // Detector and Head return the IDs of the methods at work; Head is empty without labels.
 func (g *Guard) Detector() string { return g.frame.Detector }
 

@@ -184,6 +184,40 @@ func (s *State) PooledCovariance() ([]float64, error) {
 	return c, nil
 }
 
+// PooledVariance returns the diagonal of [State.PooledCovariance], D values, without the rest.
+func (s *State) PooledVariance() ([]float64, error) {
+	n, names := s.Rows(), s.Classes()
+	v := s.Variance()
+	if len(names) == 0 {
+		return v, nil
+	}
+	if free := s.Count(""); free > 0 {
+		return nil, fmt.Errorf("moments: %d of %d rows have no label: %w for every row, or for none", free, n, data.ErrLabels)
+	}
+	off, counts := s.offsets()
+	for k, rows := range counts {
+		for j := range s.d {
+			v[j] -= rows / float64(n) * off[k*s.d+j] * off[k*s.d+j]
+		}
+	}
+	for j := range v {
+		v[j] = max(v[j], 0) // rounding must leave no negative variances
+	}
+	return v, nil
+}
+
+// Variance returns the variance of each column over all rows, D values, divided by N.
+func (s *State) Variance() []float64 {
+	n, sums, scatter, p := int64(s.Rows()), s.sumsAll(), s.scatterAll(), s.p()
+	v := make([]float64, s.d)
+	for j := range v {
+		if n > 0 {
+			v[j] = centred(n, scatter, at(p, j, j), sums, j, j) / (float64(n) * float64(n)) * s.grid.Step(j) * s.grid.Step(j)
+		}
+	}
+	return v
+}
+
 // Cross returns the covariance of each feature with each target, D×T, divided by N.
 func (s *State) Cross() []float64 {
 	n, sums, scatter, p := int64(s.Rows()), s.sumsAll(), s.scatterAll(), s.p()
@@ -230,8 +264,11 @@ func (s *State) Ridge(lambda float64, cross []float64) ([]float64, bool) {
 	return w, true
 }
 
-// fourth returns the mean of ‖x − mean‖⁴ over all rows.
-func (s *State) fourth(cov []float64) float64 {
+// FourthMoment returns the mean of ‖x − mean‖⁴ over all rows, whose covariance is cov. A state without rows gives zero.
+func (s *State) FourthMoment(cov []float64) float64 {
+	if s.Rows() == 0 {
+		return 0
+	}
 	n, sums, scatter, p := int64(s.Rows()), s.sumsAll(), s.scatterAll(), s.p()
 	nn := float64(n) * float64(n)
 	unit := math.Ldexp(1, s.grid.norm)
@@ -259,19 +296,23 @@ func (s *State) fourth(cov []float64) float64 {
 // Source: ledoit2004well; the estimate is scikit-learn's: C is divided by N.
 func (s *State) LedoitWolf() (cov []float64, intensity float64) {
 	cov = s.Covariance()
-	n, d := float64(s.Rows()), float64(s.d)
+	return cov, LedoitWolf(cov, s.d, s.Rows(), s.FourthMoment(cov))
+}
+
+// LedoitWolf shrinks a d×d covariance over n rows towards a multiple of the identity, in place, by the intensity that it
+// returns; fourth is the mean of ‖x − mean‖⁴ over the rows. Source: ledoit2004well.
+func LedoitWolf(cov []float64, d, n int, fourth float64) float64 {
 	if n == 0 || d == 0 {
-		return cov, 0
+		return 0
 	}
-	trace, square := traces(cov, s.d)
-	distance := (square - trace*trace/d) / d         // ‖C − µI‖²/D
-	noise := (s.fourth(cov) - square) / (d * n)      // mean ‖xxᵀ − C‖²/(D·N)
-	if noise = min(noise, distance); distance <= 0 { // already a multiple of the identity
-		return cov, 0
+	trace, square := traces(cov, d)
+	distance := (square - trace*trace/float64(d)) / float64(d)     // ‖C − µI‖²/D
+	noise := (fourth - square) / (float64(d) * float64(n))         // mean ‖xxᵀ − C‖²/(D·N)
+	if noise = min(noise, distance); distance <= 0 || noise <= 0 { // already a multiple of the identity, or known exactly
+		return 0
 	}
-	intensity = max(noise, 0) / distance
-	Shrink(cov, s.d, intensity)
-	return cov, intensity
+	Shrink(cov, d, noise/distance)
+	return noise / distance
 }
 
 // OAS shrinks a D×D covariance over n rows towards a multiple of the identity, in place, by the oracle-approximating

@@ -9,7 +9,7 @@ import (
 )
 
 // Corruptions lists the kinds that [Corrupt] knows.
-var Corruptions = []string{"noise", "blur", "contrast", "occlusion", "brightness", "pixelate"}
+var Corruptions = []string{"noise", "blur", "contrast", "occlusion", "brightness", "pixelate", "rotation"}
 
 // Corrupt returns damaged copies of n square images (size×size values in [0,1] each). Severity 0 changes nothing and 5 a lot;
 // in between, more severity is more damage. Errors: an unknown kind, or a severity outside 0 to 5.
@@ -77,6 +77,27 @@ func damage(kind string, amount float64, x []float32, size int, seed, number uin
 			}
 			x[i] = float32(sum / float64((b-a)*(d-c)))
 		}
+	case "rotation": // up to 60°, either way
+		angle := math.Copysign(amount*math.Pi/3, r.Float64()-0.5)
+		rotate(x, size, angle)
+	}
+}
+
+// rotate turns an image about its middle, bilinear between pixels; outside lies darkness.
+func rotate(x []float32, size int, angle float64) {
+	src := slices.Clone(x)
+	sin, cos := math.Sincos(angle)
+	middle := float64(size-1) / 2
+	for i := range x {
+		across, down := float64(i%size)-middle, float64(i/size)-middle
+		from := point{middle + cos*across + sin*down, middle - sin*across + cos*down}
+		left, top, v := math.Floor(from.x), math.Floor(from.y), 0.0
+		for _, p := range [4]point{{left, top}, {left + 1, top}, {left, top + 1}, {left + 1, top + 1}} {
+			if p.x >= 0 && p.y >= 0 && p.x < float64(size) && p.y < float64(size) {
+				v += (1 - math.Abs(from.x-p.x)) * (1 - math.Abs(from.y-p.y)) * float64(src[int(p.y)*size+int(p.x)])
+			}
+		}
+		x[i] = clamp(v)
 	}
 }
 

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,11 @@ import (
 func check(t *testing.T, s string) {
 	t.Helper()
 	v, n := Float32([]byte(s))
+	for _, tail := range []string{",", ",1234567890123456789012345678901234567890", strings.Repeat("\xff", 48)} { // read eight bytes at a time
+		if u, m := Float32([]byte(s + tail)); m != n && m > 0 && m <= len(s) || m > 0 && m == n && math.Float32bits(u) != math.Float32bits(v) {
+			t.Fatalf("%q alone: %v in %d bytes, with %q behind it %v in %d", s, v, n, tail, u, m)
+		}
+	}
 	if n == 0 || n != len(s) {
 		return
 	}
@@ -62,7 +68,7 @@ func TestFloat32TakesTheFastPath(t *testing.T) {
 	if slow > all/1000 {
 		t.Errorf("%d of %d usual numbers take the slow path", slow, all)
 	}
-	for _, s := range []string{"0", "-0", "1", "255", "-17", "0.5", ".5", "5.", "1e3", "1E+3", "1e-3", "00012", "3.4028234e38", "16777216", "0.1"} {
+	for _, s := range []string{"0", "-0", "1", "255", "-17", "0.5", ".5", "1e3", "1E+3", "1e-3", "00012", "3.4028234e38", "16777216", "0.1"} {
 		if _, n := Float32([]byte(s)); n != len(s) {
 			t.Errorf("%q takes the slow path", s)
 		}
@@ -70,7 +76,7 @@ func TestFloat32TakesTheFastPath(t *testing.T) {
 }
 
 func TestFloat32LeavesTheRest(t *testing.T) {
-	for s, want := range map[string]int{"": 0, "-": 0, ".": 0, "e5": 0, "1e": 0, "1e+": 0, "nan": 0, "inf": 0, "1,2": 1, "12 ": 2, "1.5.5": 3, "1e999": 0, "3.5e38": 0, "1e-40": 0} {
+	for s, want := range map[string]int{"": 0, "-": 0, ".": 0, "5.": 0, "1.e3": 0, "e5": 0, "1e": 0, "1e+": 0, "nan": 0, "inf": 0, "1,2": 1, "12 ": 2, "1.5.5": 3, "1e-99": 0, "0e99": 4, "1e999": 0, "3.5e38": 0, "1e-40": 0} {
 		if _, n := Float32([]byte(s)); n != want {
 			t.Errorf("%q took %d bytes, want %d", s, n, want)
 		}
@@ -155,10 +161,17 @@ var sink float32
 
 func BenchmarkFloat32(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 6))
-	var cells [1024][]byte
+	var cells, rest [1024][]byte
 	for i := range cells {
 		cells[i] = []byte(strconv.FormatFloat(r.NormFloat64(), 'g', -1, 32))
+		rest[i] = append(bytes.Clone(cells[i]), strings.Repeat(",", 50)...)
 	}
+	b.Run("ahead", func(b *testing.B) {
+		for i := range b.N {
+			v, _ := Float32(rest[i%1024])
+			sink += v
+		}
+	})
 	b.Run("fast", func(b *testing.B) {
 		for i := range b.N {
 			v, _ := Float32(cells[i%1024])

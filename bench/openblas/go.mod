@@ -1,0 +1,3 @@
+module github.com/gimbal-ml/gimbal/bench/openblas
+
+go 1.26.0

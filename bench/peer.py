@@ -1,0 +1,106 @@
+"""Times numpy and scikit-learn on request, as openblas/main.go does OpenBLAS: a request a line, nanoseconds a line."""
+
+import sys
+import time
+
+import numpy as np
+
+tables = {}
+
+
+def table(n, d, classes):
+    """n rows of d normal columns and their labels, made once."""
+    key = (n, d, classes)
+    if key not in tables:
+        tables.clear()  # one at a time: the larger ones take most of the memory
+        r = np.random.default_rng(1)
+        x = r.standard_normal((n, d), dtype=np.float32)
+        tables[key] = x, r.integers(0, classes, n)
+    return tables[key]
+
+
+def moments64(n, d, classes):
+    """Sums, scatter and class sums in float64: cast, product, mean, and a product with the one-hot labels' index."""
+    x, y = table(n, d, classes)
+
+    def run():
+        z = x.astype(np.float64)
+        z.T @ z
+        z.mean(axis=0)
+        order = np.argsort(y, kind="stable")
+        starts = np.searchsorted(y[order], np.arange(classes))
+        np.add.reduceat(z[order], starts, axis=0)
+
+    return run
+
+
+def gram32(n, d, classes):
+    x, _ = table(n, d, classes)
+    return lambda: x.T @ x
+
+
+def covariance(n, d, classes):
+    from sklearn.covariance import EmpiricalCovariance
+
+    x, y = table(n, d, classes)
+
+    def run():
+        EmpiricalCovariance().fit(x)
+        np.stack([x[y == c].mean(axis=0) for c in range(classes)])
+
+    return run
+
+
+def fitted(n, d, classes):
+    """Queries, class means and a precision matrix with its factor."""
+    x, y = table(n, d, classes)
+    mean = np.stack([x[y == c].mean(axis=0) for c in range(classes)])
+    precision = np.linalg.inv(np.cov(x[:20000].T.astype(np.float64)) + np.eye(d) * 1e-6)
+    return x, mean, precision.astype(np.float32), np.linalg.cholesky(precision).astype(np.float32)
+
+
+def mahalanobis_class(n, d, classes):
+    """The quadratic form of each class in turn, as the published code computes it: diag of a product for a batch."""
+    x, mean, precision, _ = fitted(n, d, classes)
+
+    def run():
+        score = np.full(n, -np.inf, np.float32)
+        for c in range(classes):
+            for i in range(0, n, 200):
+                z = x[i : i + 200] - mean[c]
+                score[i : i + 200] = np.maximum(score[i : i + 200], -0.5 * np.diag(z @ precision @ z.T))
+
+    return run
+
+
+def mahalanobis_white(n, d, classes):
+    x, mean, _, factor = fitted(n, d, classes)
+    m = mean @ factor
+    m2 = (m * m).sum(axis=1)
+
+    def run():
+        z = x @ factor
+        ((z * z).sum(axis=1)[:, None] - 2 * (z @ m.T) + m2).min(axis=1)
+
+    return run
+
+
+def neighbours(n, d, k, queries):
+    from sklearn.neighbors import NearestNeighbors
+
+    x, _ = table(n + queries, d, 1)
+    index = NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=-1).fit(x[:n])
+    return lambda: index.kneighbors(x[n:])
+
+
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours)}
+ready = {}
+for line in sys.stdin:
+    name, *sizes = line.split()
+    key = line.strip()
+    if key not in ready:
+        ready.clear()
+        ready[key] = work[name](*map(int, sizes))
+    start = time.perf_counter_ns()
+    ready[key]()
+    print(time.perf_counter_ns() - start, flush=True)

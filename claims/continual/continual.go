@@ -1,0 +1,7 @@
+// Package continual runs claims.
+package continual
+
+import "github.com/gimbal-ml/gimbal/claims/claim"
+
+// Claims returns the family's claims.
+func Claims() []claim.Claim { return nil }

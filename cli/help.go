@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gimbal-ml/gimbal/method"
+)
+
+func newHelpCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND | METHOD]",
+		Short: "Explain a command or a method",
+		Long:  "Help explains a command, or a method by its ID: what it learns, its parameters, the paper it comes from.",
+		Example: `  gimbal help fit
+  gimbal help detect/mahalanobis`,
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+			return matching(e.ids(func(method.Spec) bool { return true }), word)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if s, ok := e.spec(args[0]); ok {
+					return e.printMethod(s)
+				}
+			}
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 && target.HasSubCommands() || target == cmd.Root() && len(args) > 0 {
+				return usage(cmd, "no command or method is called %q%s", strings.Join(args, " "), meant(slices.Concat(cmd.Root().SuggestionsFor(args[0]), e.near(args[0]))))
+			}
+			return target.Help()
+		},
+	}
+}
+
+// ids lists the IDs of the methods that satisfy a condition.
+func (e *env) ids(which func(method.Spec) bool) []string {
+	var list []string
+	for _, s := range e.specs {
+		if which(s) {
+			list = append(list, s.ID())
+		}
+	}
+	return list
+}
+
+// near lists methods whose name is, or begins like, the given word: what a user may have meant who left the family out.
+func (e *env) near(word string) []string {
+	word = strings.ToLower(word[strings.LastIndexByte(word, '/')+1:])
+	return e.ids(func(s method.Spec) bool {
+		return word != "" && (strings.HasPrefix(s.Name, word) || len(word) > 3 && strings.HasPrefix(word, s.Name))
+	})
+}
+
+// printMethod writes all that is known of a method.
+func (e *env) printMethod(s method.Spec) error {
+	h, err := s.Help()
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printObject(methodObject(s, h))
+	}
+	out := bufio.NewWriter(e.stdout)
+	fmt.Fprintf(out, "%s: %s\n\n%s\n", s.ID(), s.Title, unlink(h.Doc))
+	fmt.Fprintf(out, "\nTakes:    %s\nCan:      %s\n", strings.Join(takes(s), ", "), strings.Join(can(s), ", "))
+	if s.Learns() {
+		from := "the rows themselves"
+		if s.FitsMoments() {
+			from = "moments: gimbal fit --moments, compare and guard need one pass over the data for all such methods"
+		}
+		fmt.Fprintf(out, "Fits on:  %s\n", from)
+	}
+	if s.Paper != "" {
+		fmt.Fprintf(out, "Paper:    %s\n", s.Paper)
+	}
+	if len(s.Params) > 0 {
+		fmt.Fprintf(out, "\nParameters:\n")
+	}
+	for _, p := range s.Params {
+		fmt.Fprintf(out, "  --%s %s%s\n", p.Name, paramKind(p), facts(p))
+		for _, line := range wrap(unlink(h.Fields[p.Name]), min(e.width, 100)-6) {
+			fmt.Fprintf(out, "      %s\n", line)
+		}
+	}
+	fmt.Fprintf(out, "\nExamples:\n%s\n", examples(s))
+	return out.Flush()
+}
+
+// examples writes command lines for a method, on files that any user could have.
+func examples(s method.Spec) string {
+	var lines []string
+	if !s.Learns() {
+		line := "  gimbal apply " + s.ID()
+		for _, slot := range s.Inputs {
+			switch {
+			case slot.Optional:
+			case slot.Kind == "checkpoints":
+				line += fmt.Sprintf(" --%s a.safetensors --%[1]s b.safetensors", slot.Name)
+			case slot.Kind == "evaluator":
+				line += " --evaluate-command 'wc -c < {}'"
+			case slot.Kind == "checkpoint":
+				line += fmt.Sprintf(" --%s a.safetensors", slot.Name)
+			default:
+				line += fmt.Sprintf(" --%s %[1]s.csv --label y", slot.Name)
+			}
+		}
+		return line + " -o out.safetensors"
+	}
+	line, in := "  gimbal fit "+s.ID(), "new.csv"
+	for _, slot := range s.Inputs {
+		flag, file := slotFlag(slot), "train.csv"
+		if flag != "train" {
+			file = flag + ".csv"
+			in = file
+		}
+		if !slot.Optional {
+			line += fmt.Sprintf(" --%s %s", flag, file)
+		}
+	}
+	lines = append(lines, line+" --label y -o model.gimbal")
+	if s.FitsMoments() {
+		perClass := ""
+		if s.Needs.Options().PerClass {
+			perClass = " --per-class"
+		}
+		lines = append(lines, "  gimbal moments train.csv --label y"+perClass+" -o train.moments", "  gimbal fit "+s.ID()+" --moments train.moments -o model.gimbal")
+	}
+	for _, verb := range s.Verbs {
+		switch verb {
+		case "score", "predict":
+			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y", verb, in))
+		case "update", "forget":
+			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y -o model2.gimbal", verb, map[string]string{"update": "more.csv", "forget": "gone.csv"}[verb]))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// withModel writes an example that needs a model which has the verb: first a fit that makes one.
+func (e *env) withModel(verb string, lines ...string) string {
+	best := -1
+	for i, s := range e.specs {
+		plain := len(s.Inputs) == 1 && s.Inputs[0].Name == "in"
+		if s.Can(verb) && (best < 0 || plain && len(e.specs[best].Inputs) > 1) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "  gimbal methods"
+	}
+	fit, _, _ := strings.Cut(examples(e.specs[best]), "\n")
+	return strings.Join(append([]string{fit}, lines...), "\n")
+}
+
+// unlink takes the brackets off the doc links of a Go comment.
+func unlink(doc string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(doc, '[')
+		if i < 0 {
+			return b.String() + doc
+		}
+		j := strings.IndexByte(doc[i:], ']')
+		name := ""
+		if j > 1 {
+			name = doc[i+1 : i+j]
+		}
+		if name == "" || name[0] < 'A' || name[0] > 'Z' || strings.ContainsAny(name, " ,;") { // an interval or a reference, no Go name
+			b.WriteString(doc[:i+1])
+			doc = doc[i+1:]
+			continue
+		}
+		b.WriteString(doc[:i] + name)
+		doc = doc[i+j+1:]
+	}
+}
+
+// wrap breaks text into lines of at most width characters.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// writeHelp is every command's --help.
+func (e *env) writeHelp(cmd *cobra.Command) error {
+	out := bufio.NewWriter(e.stdout)
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short
+	}
+	if s, ok := e.spec(cmd.Annotations[methodKey]); ok {
+		h, err := s.Help()
+		if err != nil {
+			return err
+		}
+		text = unlink(h.Doc)
+		for _, p := range s.Params {
+			if f := cmd.Flags().Lookup(p.Name); f != nil {
+				f.Usage = strings.TrimSpace(strings.ReplaceAll(unlink(h.Fields[p.Name]), "`", "'") + facts(p))
+			}
+		}
+	}
+	fmt.Fprintf(out, "%s\n\nUsage:\n", text)
+	if cmd.Runnable() {
+		fmt.Fprintf(out, "  %s\n", cmd.UseLine())
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(out, "  %s COMMAND\n", cmd.CommandPath())
+	}
+	if cmd.Example != "" {
+		fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
+	}
+	for _, g := range append(cmd.Groups(), &cobra.Group{Title: "Commands"}) {
+		title := "\n" + g.Title + ":\n"
+		for _, c := range cmd.Commands() {
+			if c.GroupID == g.ID && c.IsAvailableCommand() {
+				fmt.Fprintf(out, "%s  %-*s  %s\n", title, cmd.NamePadding(), c.Name(), c.Short)
+				title = ""
+			}
+		}
+	}
+	for _, part := range []struct {
+		title string
+		flags *pflag.FlagSet
+	}{{"Flags", cmd.LocalFlags()}, {"Flags of every command", cmd.InheritedFlags()}} {
+		if part.flags.HasAvailableFlags() {
+			fmt.Fprintf(out, "\n%s:\n%s", part.title, part.flags.FlagUsagesWrapped(min(e.width, 120)))
+		}
+	}
+	return out.Flush()
+}

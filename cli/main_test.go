@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/data/atomic"
+	"github.com/gimbal-ml/gimbal/data/safetensors"
+)
+
+// TestMain lets the test binary be the program: linked as gimbal, it is run by shells and can be sent signals.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "gimbal" {
+		os.Exit(Main(specs()))
+	}
+	code := m.Run()
+	if pattern.dir != "" {
+		os.RemoveAll(pattern.dir)
+	}
+	os.Exit(code)
+}
+
+// result is what a run of the program left.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+// gimbal runs the program in this process.
+func gimbal(args ...string) result { return gimbalIn(context.Background(), nil, args...) }
+
+func gimbalIn(ctx context.Context, stdin io.Reader, args ...string) result {
+	var out, errOut bytes.Buffer
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	code := run(ctx, specs(), args, stdin, &out, &errOut)
+	return result{code, out.String(), errOut.String()}
+}
+
+// must runs the program, which has to succeed, and returns its output.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	r := gimbal(args...)
+	if r.code != 0 {
+		t.Fatalf("gimbal %s: exit %d: %s", strings.Join(args, " "), r.code, r.errOut)
+	}
+	return r.out
+}
+
+// refused runs the program, which has to fail with one line that holds all words, and to leave no file that was not there.
+func refused(t *testing.T, code int, words []string, args ...string) {
+	t.Helper()
+	before := names(t, ".")
+	r := gimbal(args...)
+	checkRefusal(t, r, code, words, args)
+	if after := names(t, "."); after != before {
+		t.Errorf("gimbal %s: files were %s, are %s", strings.Join(args, " "), before, after)
+	}
+}
+
+func checkRefusal(t *testing.T, r result, code int, words, args []string) {
+	t.Helper()
+	line := strings.Join(args, " ")
+	if r.code != code {
+		t.Errorf("gimbal %s: exit %d, want %d: %s", line, r.code, code, r.errOut)
+	}
+	if !strings.HasPrefix(r.errOut, "gimbal: ") || strings.Count(r.errOut, "\n") != 1 {
+		t.Errorf("gimbal %s: want one line that begins with gimbal: have %q", line, r.errOut)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.errOut, w) {
+			t.Errorf("gimbal %s: %q lacks %q", line, r.errOut, w)
+		}
+	}
+	for _, w := range []string{"NaN is", "%!", "<nil>", ".part"} {
+		if strings.Contains(r.errOut, w) && w != "NaN is" {
+			t.Errorf("gimbal %s: %q holds %q", line, r.errOut, w)
+		}
+	}
+}
+
+// names lists a folder's files, hidden ones too.
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return strings.Join(list, " ")
+}
+
+// pattern is a folder with one file of each kind, made once and copied for each test.
+var pattern struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// fixture makes a copy of the pattern the working directory.
+func fixture(t *testing.T) {
+	t.Helper()
+	pattern.once.Do(func() { pattern.err = makePattern() })
+	if pattern.err != nil {
+		t.Fatal(pattern.err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(pattern.dir)); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+}
+
+// makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), logits and one for each
+// input of any method; tasks/; states of train, a, b; a guard; checkpoints of linear layers.
+func makePattern() error {
+	dir, err := os.MkdirTemp("", "gimbal-cli-")
+	if err != nil {
+		return err
+	}
+	pattern.dir = dir
+	all := gaussians(1, 240, 0)
+	tables := map[string][]string{
+		"train": all, "a": all[:100], "b": all[100:], "gone": all[60:90],
+		"new": gaussians(2, 40, 0), "more": gaussians(3, 40, 0), "ood": gaussians(4, 40, 30),
+	}
+	for _, s := range specs() {
+		for _, slot := range s.Inputs {
+			if name := slotFlag(slot); slot.Kind == data.KindTable && tables[name] == nil {
+				tables[name] = all
+			}
+		}
+	}
+	for name, rows := range tables {
+		if err := writeLines(filepath.Join(dir, name+".csv"), header, rows); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "tasks"), 0o777); err != nil {
+		return err
+	}
+	for seed, name := range []string{"first.csv", "second.csv"} {
+		rows := relabelled(gaussians(uint64(10+seed), 60, 0), "0")
+		rows = append(rows, relabelled(gaussians(uint64(20+seed), 10, 6), "1")...)
+		if err := writeLines(filepath.Join(dir, "tasks", name), header, rows); err != nil {
+			return err
+		}
+	}
+	for seed, name := range []string{"a", "b"} {
+		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
+			return err
+		}
+	}
+	for _, line := range [][]string{
+		{"moments", "train.csv", "--label", "y", "-o", "train.moments"},
+		{"moments", "a.csv", "--label", "y", "--like", "train.moments", "-o", "a.moments"},
+		{"moments", "b.csv", "--label", "y", "--like", "train.moments", "-o", "b.moments"},
+		{"moments", "ood.csv", "--label", "y", "-o", "other-grid.moments"},
+		{"guard", "fit", "--train", "train.csv", "--label", "y", "-o", "g.gimbal"},
+	} {
+		for i, word := range line {
+			if strings.Contains(word, ".") {
+				line[i] = filepath.Join(dir, word)
+			}
+		}
+		if r := gimbal(line...); r.code != 0 {
+			return fmt.Errorf("gimbal %s: %s", strings.Join(line, " "), r.errOut)
+		}
+	}
+	return nil
+}
+
+const header = "a,b,c,d,y"
+
+// gaussians are rows of three classes in four columns, shifted.
+func gaussians(seed uint64, n int, shift float64) []string {
+	r := rand.New(rand.NewPCG(seed, 99))
+	rows := make([]string, n)
+	for i := range rows {
+		c := i % 3
+		x := make([]any, 4)
+		for j := range x {
+			x[j] = shift + r.NormFloat64()
+			if j == c {
+				x[j] = x[j].(float64) + 4
+			}
+		}
+		rows[i] = fmt.Sprintf("%.4f,%.4f,%.4f,%.4f,", x...) + []string{"ant", "bee", "cat"}[c]
+	}
+	return rows
+}
+
+// relabelled replaces the last cell of each row.
+func relabelled(rows []string, label string) []string {
+	out := make([]string, len(rows))
+	for i, row := range rows {
+		out[i] = row[:strings.LastIndexByte(row, ',')+1] + label
+	}
+	return out
+}
+
+func writeLines(path, head string, rows []string) error {
+	text := strings.Join(rows, "\n") + "\n"
+	if head != "" {
+		text = head + "\n" + text
+	}
+	return os.WriteFile(path, []byte(text), 0o666)
+}
+
+// writeLinear writes a linear layer from the four columns to the three classes that is nearly right.
+func writeLinear(path string, seed uint64) error {
+	r := rand.New(rand.NewPCG(seed, 5))
+	w := make([]float64, 12)
+	for i := range w {
+		w[i] = 0.3 * r.NormFloat64()
+		if i/4 == i%4 {
+			w[i]++
+		}
+	}
+	c := &data.Checkpoint{
+		Meta:    map[string]string{},
+		Tensors: map[string]data.Tensor{"head.weight": data.CastTensor(data.F32, w, 3, 4), "head.bias": data.CastTensor(data.F32, []float64{0, 0, 0}, 3)},
+	}
+	return atomic.Write(path, func(out io.Writer) error { return safetensors.Write(out, c) })
+}
+
+// read returns a file's bytes.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// sameFile compares two files byte for byte.
+func sameFile(t *testing.T, a, b string) {
+	t.Helper()
+	if read(t, a) != read(t, b) {
+		t.Errorf("%s and %s differ", a, b)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,172 @@
+package continual
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
+	"github.com/gimbal-ml/gimbal/internal/part"
+	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/moments"
+)
+
+var _ = methods.Add(method.FromMoments(method.Info{
+	Title:  "class of the most similar mean feature, by cosine; learns and forgets exactly",
+	Paper:  "zhou2023revisiting",
+	Exempt: map[string]string{"far-from-zero": "features are compared by their direction from zero, as in the paper"},
+}, moments.Classes, Prototypes.FitMoments, loadPrototypes))
+
+// Prototypes classifies by the angle between a row and each class's mean feature.
+//
+// It is SimpleCIL of Zhou et al. (2023): the encoder stays frozen, a class's weight is the mean of its rows, nothing is
+// trained, so a new class costs one pass over its rows and changes no other. O(N·D²) to learn, for the whole moments state
+// is kept; O(K·D) a row to predict. With features of a second, adapted encoder beside the first one's it is the paper's ADAM.
+//
+// Fits on: Table N×D with N ≥ 1 and a label for every row.
+// Predict: N×K probabilities, softmax(cosine/Temperature); the most probable class is the one of largest cosine. A row or mean of length zero has cosine 0 with everything.
+// Score:   N values in [0, 2], 1 − largest cosine, higher = less like any class learned so far.
+// Update:  the model that has also seen the task's rows, of old or new classes. Tasks in any order or pieces give the same bytes if they share a grid: that of the first fit, which may be given by a state (--like).
+// Forget:  the model that never saw the rows; rows that were added and forgotten leave the bytes of before.
+// Errors:  ErrLabels when a row has no label; ErrShape on another width, when rows to forget were never learned, or when none would be left.
+// Differs: the paper has no confidence; Temperature, Score and Forget are ours. Angles are between raw features, as in the paper: subtracting a mean first would let every new class turn the old ones, and gained nothing on images or frozen ResNet features.
+// Source:  zhou2023revisiting, SimpleCIL.
+// Claim:   claims/continual/prototypes.go.
+type Prototypes struct {
+	// Temperature divides cosines before the softmax: lower is more confident, the chosen class stays the same. Where features of all classes point in nearly one direction, as after a ReLU, 0.01 to 0.05 gives honest probabilities; raise it when classes lie far apart.
+	Temperature float64 `default:"0.03" range:"(0,1e6]" unit:"cosine"`
+}
+
+// Fit learns the class means from a table or a stream, in one or two passes.
+func (c Prototypes) Fit(ctx context.Context, train data.Source) (*PrototypesModel, error) {
+	return method.FitMoments(ctx, moments.Classes, train, c.FitMoments)
+}
+
+// FitMoments learns the same from a moments state.
+func (c Prototypes) FitMoments(s *moments.State) (*PrototypesModel, error) {
+	if err := method.Ready(&c); err != nil {
+		return nil, err
+	}
+	if err := moments.Classes.Check(s); err != nil {
+		return nil, err
+	}
+	d, _ := s.Dims()
+	m := &PrototypesModel{config: c, saved: s.Checkpoint(), classes: s.Classes(), means: s.ClassMeans()}
+	k := len(m.classes)
+	m.unit = &part.Projection{D: d, R: k, Center: make([]float64, d), Matrix: make([]float64, d*k)}
+	for i := range k { // a class's weight is its mean; its length is divided out once for all rows
+		mean := m.means[i*d : i*d+d]
+		if length := math.Sqrt(num.SquaredNorm(mean)); length > 0 {
+			for j, v := range mean {
+				m.unit.Matrix[j*k+i] = v / length
+			}
+		}
+	}
+	return m, nil
+}
+
+// PrototypesModel is a fitted [Prototypes].
+type PrototypesModel struct {
+	config  Prototypes
+	saved   *data.Checkpoint // of the moments state; never changed, so that the model may be used concurrently
+	classes []string         // K
+	means   []float64        // K×D
+	unit    *part.Projection // D×K, columns of length one
+}
+
+// Classes returns the K class names. The caller must not change them.
+func (m *PrototypesModel) Classes() []string { return m.classes }
+
+// Means returns the K class means, K×D. The caller must not change them.
+func (m *PrototypesModel) Means() []float64 { return m.means }
+
+// cosines calls f with each row's cosine to every class.
+func (m *PrototypesModel) cosines(in *data.Table, f func(row int, cosine []float64)) error {
+	if err := width("prototypes", in, m.unit.D); err != nil {
+		return err
+	}
+	n, _ := in.Dims()
+	k := m.unit.R
+	m.unit.Each(in.X(), n, func(lo, hi int, z []float64) {
+		for i := lo; i < hi; i++ {
+			cosine := z[(i-lo)*k : (i-lo+1)*k]
+			if length := math.Sqrt(num.SquaredNorm(in.Row(i))); length > 0 {
+				for c := range cosine {
+					cosine[c] = min(max(cosine[c]/length, -1), 1) // rounding may leave a little more than one
+				}
+			}
+			f(i, cosine)
+		}
+	})
+	return nil
+}
+
+// Predict returns each row's class probabilities.
+func (m *PrototypesModel) Predict(in *data.Table) (*data.Table, error) {
+	n, _ := in.Dims()
+	k := len(m.classes)
+	p := make([]float32, n*k)
+	err := m.cosines(in, func(row int, cosine []float64) {
+		num.Softmax(cosine, cosine, m.config.Temperature)
+		for c, v := range cosine {
+			p[row*k+c] = float32(v)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data.NewNamed(n, m.classes, p)
+}
+
+// Score returns how unlike every class each row is.
+func (m *PrototypesModel) Score(in *data.Table) ([]float64, error) {
+	n, _ := in.Dims()
+	out := make([]float64, n)
+	err := m.cosines(in, func(row int, cosine []float64) { out[row] = 1 - slices.Max(cosine) })
+	return out, err
+}
+
+// Update returns the model that has also seen the task's rows.
+func (m *PrototypesModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
+	return m.changed(ctx, task, (*moments.State).Observe)
+}
+
+// Forget returns the model that never saw the given labelled rows.
+func (m *PrototypesModel) Forget(ctx context.Context, rows *data.Table) (method.Model, error) {
+	return m.changed(ctx, rows, (*moments.State).Forget)
+}
+
+func (m *PrototypesModel) changed(ctx context.Context, rows *data.Table, change func(*moments.State, *data.Table) error) (method.Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := moments.FromCheckpoint(m.saved)
+	if err == nil {
+		err = change(s, rows)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prototypes: %w", err)
+	}
+	next, err := m.config.FitMoments(s)
+	if err != nil {
+		return nil, fmt.Errorf("prototypes: %w", err)
+	}
+	return next, nil
+}
+
+// State returns the model as tensors: the moments state, from which all else follows.
+func (m *PrototypesModel) State() *data.Checkpoint {
+	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
+	st.Add("moments/", m.saved)
+	return st
+}
+
+func loadPrototypes(c Prototypes, st *data.Checkpoint) (*PrototypesModel, error) {
+	s, err := moments.FromCheckpoint(st.Prefix("moments/"))
+	if err != nil {
+		return nil, err
+	}
+	return c.FitMoments(s)
+}

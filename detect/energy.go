@@ -1,0 +1,88 @@
+package detect
+
+import (
+	"context"
+	"math"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
+)
+
+var _ = methods.Add(method.Learned(method.Info{
+	Title:  "free energy of a classifier's outputs",
+	Paper:  "liu2020energy",
+	Exempt: map[string]string{"far-from-zero": "how large logits are is what the energy measures, eq. (4)"},
+}, Energy.Fit, loadEnergy))
+
+// Energy scores how little evidence a classifier finds for any of its classes together.
+//
+// It is the inference-time score of Liu et al. (2020): nothing is learned but the number of classes, O(K) a row. It keeps
+// the size of logits, which [MaxSoftmax] divides away; prefer that one when only probabilities are at hand, whose energy
+// is the same for all inputs, and [KNN] or [Mahalanobis] where features are.
+//
+// Fits on: Logits N×K with K ≥ 2; only their width is learned.
+// Score:   N values of any sign in the logits' unit (natural logs), −T·log Σ exp(logit/T), higher = more unfamiliar. Adding a constant to a row of logits lowers its score by as much.
+// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width.
+// Differs: no fine-tuning of the network with an energy margin.
+// Source:  liu2020energy, eq. (4).
+// Claim:   claims/detect/energy.go.
+type Energy struct {
+	// Temperature divides the logits; the paper keeps T = 1. Towards zero the score becomes minus the largest logit.
+	Temperature float64 `default:"1" range:"(0,1e6]"`
+}
+
+// Fit learns the number of classes.
+func (c Energy) Fit(ctx context.Context, in LogitsInput) (*EnergyModel, error) {
+	if err := method.Ready(&c); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	k, err := in.classes()
+	if err != nil {
+		return nil, err
+	}
+	return &EnergyModel{k, c.Temperature}, nil
+}
+
+// EnergyModel is a fitted [Energy].
+type EnergyModel struct {
+	classes     int
+	temperature float64
+}
+
+// Score returns each row's free energy.
+func (m *EnergyModel) Score(logits *data.Table) ([]float64, error) {
+	if err := width("energy", logits, m.classes); err != nil {
+		return nil, err
+	}
+	n, _ := logits.Dims()
+	out := make([]float64, n)
+	for i := range out {
+		row := logits.Row(i)
+		at, top := largest(row)
+		others := 0.0 // the largest subtracted first, its own term of 1 left to Log1p
+		for c, v := range row {
+			if c != at {
+				others += math.Exp((float64(v) - top) / m.temperature)
+			}
+		}
+		out[i] = -(top + m.temperature*math.Log1p(others)) // eq. (4)
+	}
+	return out, nil
+}
+
+// State returns the model as tensors.
+func (m *EnergyModel) State() *data.Checkpoint { return classesState(m.classes) }
+
+func loadEnergy(c Energy, st *data.Checkpoint) (*EnergyModel, error) {
+	if err := method.Ready(&c); err != nil {
+		return nil, err
+	}
+	k, err := loadClasses(st)
+	if err != nil {
+		return nil, err
+	}
+	return &EnergyModel{k, c.Temperature}, nil
+}

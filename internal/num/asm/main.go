@@ -1,0 +1,68 @@
+// Command asm writes the assembly kernels of internal/num, with their Go stubs:
+//
+//	go run . -dir ..
+//
+// It is a module of its own, so that the product needs neither avo nor anything that avo needs.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+
+	// avo names an x/tools too old for this Go; the import keeps the newer one in go.mod.
+	_ "golang.org/x/tools/go/packages"
+)
+
+// files maps an output's base name to what fills it.
+var files = []struct {
+	name string
+	emit func(*gen)
+}{
+	{"gemm_amd64", gemmFile},
+	{"pack_amd64", packFile},
+	{"exact_amd64", exactFile},
+	{"nearest_amd64", nearestFile},
+}
+
+func main() {
+	dir := flag.String("dir", "..", "folder to write to")
+	flag.Parse()
+	for _, f := range files {
+		if err := write(filepath.Join(*dir, f.name), f.emit); err != nil {
+			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// write emits base.s and base.go.
+func write(base string, emit func(*gen)) error {
+	g := &gen{build.NewContext(), map[string]operand.Mem{}}
+	g.ConstraintExpr("amd64")
+	emit(g)
+	file, err := g.Result()
+	if err != nil {
+		return err
+	}
+	if err := pass.Compile.Execute(file); err != nil {
+		return err
+	}
+	cfg := printer.Config{Name: "internal/num/asm", Pkg: "num"}
+	for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
+		out, err := p.Print(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(base+ext, out, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

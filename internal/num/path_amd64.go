@@ -1,0 +1,116 @@
+package num
+
+import "golang.org/x/sys/cpu"
+
+func vectorPaths() []*path {
+	var out []*path
+	x := &cpu.X86
+	// The transposing kernels of the AVX-512 path are AVX2, and its masks are made with BMI2.
+	vex := x.HasAVX2 && x.HasFMA && x.HasBMI2
+	if vex && x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL {
+		out = append(out, &pathAVX512)
+	}
+	if vex {
+		out = append(out, &pathAVX2)
+	}
+	return out
+}
+
+var pathAVX512 = path{
+	name: "avx512",
+	f32: gemmPath[float32]{
+		lanes: 16, masked: true, direct: true, rows: []int{14, 8, 4, 2, 1},
+		kernel: [][15]gemmKernel[float32]{
+			{1: gemmF32AVX512x1x1, 2: gemmF32AVX512x2x1, 4: gemmF32AVX512x4x1, 8: gemmF32AVX512x8x1, 14: gemmF32AVX512x14x1},
+			{1: gemmF32AVX512x1x2, 2: gemmF32AVX512x2x2, 4: gemmF32AVX512x4x2, 8: gemmF32AVX512x8x2, 14: gemmF32AVX512x14x2},
+		},
+		copyPanel: copyPanelF32AVX512x2, transpose: transposeF32AVX2, block: 8,
+	},
+	f64: gemmPath[float64]{
+		lanes: 8, masked: true, direct: true, rows: []int{14, 8, 4, 2, 1},
+		kernel: [][15]gemmKernel[float64]{
+			{1: gemmF64AVX512x1x1, 2: gemmF64AVX512x2x1, 4: gemmF64AVX512x4x1, 8: gemmF64AVX512x8x1, 14: gemmF64AVX512x14x1},
+			{1: gemmF64AVX512x1x2, 2: gemmF64AVX512x2x2, 4: gemmF64AVX512x4x2, 8: gemmF64AVX512x8x2, 14: gemmF64AVX512x14x2},
+		},
+		copyPanel: copyPanelF64AVX512x2, transpose: transposeF64AVX2, block: 4,
+	},
+	gram:   gramPath{lanes: 8, masked: true, kernel: []gramKernel{gramAVX512x1, gramAVX512x2, gramAVX512x3}, copyPanel: copyPanelF64AVX512x3},
+	grid:   gridBy512,
+	addInt: addIntBy512,
+	maxAbs: maxAbsAVX512, strip: 64,
+
+	squaredDistance: func(x, y []float32) float64 {
+		whole, sum := len(x)&^15, 0.0
+		if whole > 0 {
+			sum = squaredDistanceAVX512(&x[0], &y[0], whole)
+		}
+		return sum + squaredDistancePortable(x[whole:], y[whole:])
+	},
+	below: func(bits []uint8, dot, norm []float32, limit float32) {
+		belowAVX512(&bits[0], &dot[0], &norm[0], len(dot), limit)
+	},
+}
+
+var pathAVX2 = path{
+	name: "avx2",
+	f32: gemmPath[float32]{
+		lanes: 8, direct: true, rows: []int{6, 4, 2, 1},
+		kernel: [][15]gemmKernel[float32]{
+			{1: gemmF32AVX2x1x1, 2: gemmF32AVX2x2x1, 4: gemmF32AVX2x4x1, 6: gemmF32AVX2x6x1},
+			{1: gemmF32AVX2x1x2, 2: gemmF32AVX2x2x2, 4: gemmF32AVX2x4x2, 6: gemmF32AVX2x6x2},
+		},
+		copyPanel: copyPanelF32AVX2x2, transpose: transposeF32AVX2, block: 8,
+	},
+	f64: gemmPath[float64]{
+		lanes: 4, direct: true, rows: []int{6, 4, 2, 1},
+		kernel: [][15]gemmKernel[float64]{
+			{1: gemmF64AVX2x1x1, 2: gemmF64AVX2x2x1, 4: gemmF64AVX2x4x1, 6: gemmF64AVX2x6x1},
+			{1: gemmF64AVX2x1x2, 2: gemmF64AVX2x2x2, 4: gemmF64AVX2x4x2, 6: gemmF64AVX2x6x2},
+		},
+		copyPanel: copyPanelF64AVX2x2, transpose: transposeF64AVX2, block: 4,
+	},
+	gram:   gramPath{lanes: 4, kernel: []gramKernel{gramAVX2x1, gramAVX2x2, gramAVX2x3}, copyPanel: copyPanelF64AVX2x3},
+	grid:   gridBy2,
+	addInt: addIntBy2,
+	maxAbs: maxAbsAVX2, strip: 32,
+
+	squaredDistance: func(x, y []float32) float64 {
+		whole, sum := len(x)&^7, 0.0
+		if whole > 0 {
+			sum = squaredDistanceAVX2(&x[0], &y[0], whole)
+		}
+		return sum + squaredDistancePortable(x[whole:], y[whole:])
+	},
+	below: func(bits []uint8, dot, norm []float32, limit float32) {
+		belowAVX2(&bits[0], &dot[0], &norm[0], len(dot), limit)
+	},
+}
+
+func gridBy512(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool {
+	return gridAVX512(&dst[0], ldd, &x[0], n, d, &scale[0], &origin[0]) == 0
+}
+
+func gridBy2(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool {
+	inside := true
+	whole := d &^ 3
+	if whole > 0 {
+		inside = gridAVX2(&dst[0], ldd, &x[0], d, n, whole, &scale[0], &origin[0]) == 0
+	}
+	if whole < d {
+		for i := range n {
+			row := gridRow(dst[i*ldd+whole:i*ldd+d], x[i*d+whole:i*d+d], scale[whole:d], origin[whole:d])
+			inside = inside && row
+		}
+	}
+	return inside
+}
+
+func addIntBy512(acc []int64, x []float64) { addIntAVX512(&acc[0], &x[0], len(x)) }
+
+func addIntBy2(acc []int64, x []float64) {
+	whole := len(x) &^ 3
+	if whole > 0 {
+		addIntAVX2(&acc[0], &x[0], whole)
+	}
+	addIntPortable(acc[whole:], x[whole:])
+}

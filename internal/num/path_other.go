@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package num
+
+func vectorPaths() []*path { return nil }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// peer is a process that answers each line with the nanoseconds that the named work took.
+type peer struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+// startPeer starts a peer that uses the given number of threads. Settings that make its BLAS slower than it is by
+// itself are taken out of its environment.
+func startPeer(command []string, threads int) (*peer, error) {
+	cmd := exec.Command(command[0], command[1:]...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "OPENBLAS_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	n := strconv.Itoa(threads)
+	cmd.Env = append(cmd.Env, "OPENBLAS_NUM_THREADS="+n, "OMP_NUM_THREADS="+n, "LOKY_MAX_CPU_COUNT="+n)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("peer %s does not start (run bench/install.sh): %w", command[0], err)
+	}
+	return &peer{cmd, in, bufio.NewScanner(out)}, nil
+}
+
+func (p *peer) ask(request string) (float64, error) {
+	if _, err := fmt.Fprintln(p.in, request); err != nil {
+		return 0, fmt.Errorf("peer does not take %q: %w", request, err)
+	}
+	if !p.out.Scan() {
+		return 0, fmt.Errorf("peer has no answer to %q", request)
+	}
+	return strconv.ParseFloat(p.out.Text(), 64)
+}
+
+func (p *peer) stop() {
+	p.in.Close()
+	p.cmd.Wait() // its exit status says nothing that its answers did not
+}

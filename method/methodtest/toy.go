@@ -1,0 +1,233 @@
+package methodtest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/moments"
+)
+
+// recipe says how rows of known classes are drawn. The same recipe gives the same rows of the same classes for every
+// input of a method: its features, its logits.
+type recipe struct {
+	seed    uint64
+	d       int      // feature columns
+	classes []string // names
+	counts  []int    // rows of each class
+	first   int      // place of the first class's mean: new classes lie elsewhere
+	apart   float64  // distance of a class's mean from the others, in standard deviations of the noise
+	stretch float64  // how much wider each class is than the one before it
+	shift   float64  // added to every value
+	targets bool
+}
+
+func (r recipe) rows() (n int) {
+	for _, c := range r.counts {
+		n += c
+	}
+	return n
+}
+
+// labels lists the rows' classes, shuffled.
+func (r recipe) labels() []int {
+	var l []int
+	for c, n := range r.counts {
+		for range n {
+			l = append(l, c)
+		}
+	}
+	g := rand.New(rand.NewPCG(r.seed, 1))
+	g.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
+	return l
+}
+
+// grain is the spacing of all feature values: a multiple of it stays exact in float32 when [far] is added.
+const grain = 1.0 / 16
+
+// far is how far away from zero a data set is moved; float32 is spaced by 1/16 there.
+const far = 1e6
+
+// table draws the rows for one input, labelled. An input called logits gets a classifier's raw outputs, any other one features.
+func (r recipe) table(slot string) *data.Table {
+	labels := r.labels()
+	g := rand.New(rand.NewPCG(r.seed, 2))
+	var t *data.Table
+	if slot == "logits" {
+		k := len(r.classes)
+		x := make([]float32, len(labels)*k)
+		for i := range x {
+			v := 0.75 * g.NormFloat64()
+			if i%k == labels[i/k] {
+				v += r.apart
+			}
+			x[i] = float32(math.Round(v/grain)*grain + r.shift)
+		}
+		t = must(data.NewNamed(len(labels), r.classes, x))
+	} else {
+		x := make([]float32, len(labels)*r.d)
+		for i, c := range labels {
+			before := 0.0
+			for j := range r.d {
+				z := g.NormFloat64()
+				v := 4 + (1+r.stretch*float64(c))*(z+before/2) // neighbouring columns are correlated
+				if place := c + r.first; j == place%r.d {
+					v += r.apart * float64(1+place/r.d)
+				}
+				before = z
+				x[i*r.d+j] = float32(math.Round(v/grain)*grain + r.shift)
+			}
+		}
+		t = must(data.NewTable(len(labels), r.d, x))
+	}
+	if r.targets {
+		t = must(t.WithTargets(targetsOf(t, r.shift)))
+	}
+	return must(t.WithLabels(labels, r.classes))
+}
+
+// targetsOf makes two regression targets that depend on the rows, one linearly.
+func targetsOf(t *data.Table, shift float64) [][]float64 {
+	n, d := t.Dims()
+	y := [][]float64{make([]float64, n), make([]float64, n)}
+	for i := range n {
+		for j, v := range t.Row(i) {
+			x := float64(v) - shift
+			y[0][i] += x * float64(j-d/2)
+			y[1][i] += math.Abs(x)
+		}
+	}
+	return y
+}
+
+// strange draws n rows that belong to no class: features on the other side of zero, logits that favour nothing.
+func (r recipe) strange(slot string, n int) *data.Table {
+	g := rand.New(rand.NewPCG(r.seed, 3))
+	if slot == "logits" {
+		k := len(r.classes)
+		x := make([]float32, n*k)
+		for i := range x {
+			x[i] = float32(math.Round(0.3*g.NormFloat64()/grain)*grain + r.shift)
+		}
+		return must(data.NewNamed(n, r.classes, x))
+	}
+	x := make([]float32, n*r.d)
+	for i := range x {
+		x[i] = float32(math.Round((-20+2*g.NormFloat64())/grain)*grain + r.shift)
+	}
+	return must(data.NewTable(n, r.d, x))
+}
+
+// The recipes that all methods meet.
+var (
+	separable = recipe{seed: 1, d: 4, classes: []string{"ant", "bee", "cat"}, counts: []int{30, 30, 30}, apart: 8}
+	uneven    = recipe{seed: 2, d: 4, classes: []string{"ant", "bee", "cat"}, counts: []int{60, 20, 5}, apart: 1.5, stretch: 0.5}
+	wide      = recipe{seed: 3, d: 16, classes: []string{"ant", "bee", "cat"}, counts: []int{5, 4, 3}, apart: 3}
+)
+
+// with returns the recipe with other rows, of n in each class.
+func (r recipe) with(seed uint64, n int) recipe {
+	r.seed = seed
+	r.counts = make([]int, len(r.classes))
+	for c := range r.counts {
+		r.counts[c] = n
+	}
+	return r
+}
+
+// next returns a recipe for two new classes beside those of r.
+func (r recipe) next() recipe {
+	r.seed += 1000
+	r.first = len(r.classes)
+	r.classes, r.counts = []string{"dog", "eel"}, []int{12, 9}
+	return r
+}
+
+// toy is one small world: what a method is fitted on or applied to, and what it is asked then.
+type toy struct {
+	name  string
+	in    data.Bundle
+	query *data.Table // labelled rows as in the first input; nil when that is no table
+	task  *data.Table // rows of two classes that in does not have, when in has labels
+}
+
+// toyOf makes the toy of a recipe for the method.
+func toyOf(s method.Spec, name string, r recipe) toy {
+	r.targets = s.Needs&moments.Targets != 0
+	slot := s.Inputs[0]
+	t := toy{name: name, in: bundle(s, r.seed, r.table)}
+	if slot.Kind == data.KindTable {
+		t.query, t.task = r.with(r.seed+100, 16).table(slot.Name), r.next().table(slot.Name)
+	}
+	return t
+}
+
+// toys are the worlds that every method meets; the first is the easy one.
+func toys(s method.Spec) []toy {
+	return []toy{toyOf(s, "separable", separable), toyOf(s, "uneven", uneven), toyOf(s, "wide", wide)}
+}
+
+// bundle fills all inputs of a method, the optional ones too.
+func bundle(s method.Spec, seed uint64, table func(slot string) *data.Table) data.Bundle {
+	in := data.Bundle{}
+	for _, slot := range s.Inputs {
+		switch slot.Kind {
+		case data.KindTable:
+			in[slot.Name] = table(slot.Name)
+		case data.KindCheckpoint:
+			in[slot.Name] = weights(seed, 0)
+		case data.KindCheckpoints:
+			list := data.Checkpoints{}
+			for i := range 4 {
+				list = append(list, weights(seed, i+1))
+			}
+			in[slot.Name] = list
+		case data.KindEvaluator:
+			in[slot.Name] = bowl(seed)
+		case data.KindNumbers:
+			in[slot.Name] = data.Numbers{"first": 0.25, "second": 3}
+		}
+	}
+	return in
+}
+
+// learnsTables says of a learner that all it must have is tables.
+func learnsTables(s method.Spec) bool { return s.Learns() && takesTables(s) }
+
+func takesTables(s method.Spec) bool {
+	for _, slot := range s.Inputs {
+		if slot.Kind != data.KindTable && !slot.Optional {
+			return false
+		}
+	}
+	return s.Inputs[0].Kind == data.KindTable
+}
+
+// mapsRows says of a map that it turns a table into a table.
+func mapsRows(s method.Spec) bool {
+	return !s.Learns() && takesTables(s) && s.Output == data.KindTable
+}
+
+// answersRows says that the method has something to say of each row.
+func answersRows(s method.Spec) bool {
+	return mapsRows(s) || learnsTables(s) && (s.Can("score") || s.Can("predict"))
+}
+
+func must[V any](v V, err error) V {
+	if err != nil {
+		panic(fmt.Sprintf("methodtest: a toy set is broken: %v", err))
+	}
+	return v
+}
+
+// slotNames lists a method's inputs for a message.
+func slotNames(s method.Spec) string {
+	var names []string
+	for _, slot := range s.Inputs {
+		names = append(names, slot.Name)
+	}
+	return strings.Join(names, ", ")
+}

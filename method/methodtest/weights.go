@@ -1,0 +1,107 @@
+package methodtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/gimbal-ml/gimbal/data"
+)
+
+// layer is one tensor of the toy network.
+type layer struct {
+	name  string
+	dtype data.DType
+	shape []int
+}
+
+// network has every floating-point type, and a counter that no arithmetic may touch.
+var network = []layer{
+	{"encoder.weight", data.F32, []int{3, 4}},
+	{"encoder.bias", data.F16, []int{3}},
+	{"head.weight", data.BF16, []int{2, 3}},
+	{"head.scale", data.F64, []int{1}},
+}
+
+const counter = "encoder.steps"
+
+// weights is the toy network: number 0 is the one that the others were tuned from, each a small step away.
+func weights(seed uint64, number int) *data.Checkpoint {
+	c := &data.Checkpoint{Meta: map[string]string{"format": "pt"}, Tensors: map[string]data.Tensor{counter: data.Int64Tensor([]int64{7, 1 << 60}, 2)}}
+	start, step := rand.New(rand.NewPCG(seed, 10)), rand.New(rand.NewPCG(seed, 11+uint64(number)))
+	for _, l := range network {
+		v := make([]float64, product(l.shape))
+		for i := range v {
+			v[i] = start.NormFloat64()
+			if number > 0 {
+				v[i] += 0.25 * step.NormFloat64()
+			}
+		}
+		c.Tensors[l.name] = data.CastTensor(l.dtype, v, l.shape...)
+	}
+	return c
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+// quadratic is a bowl over all floating-point tensors, ½Σ(scale·w − goal)²: an objective whose best point is known.
+type quadratic struct{ goal map[string][]float64 }
+
+// bowl has its lowest point near the toy network's second and third versions.
+func bowl(seed uint64) data.Differentiable {
+	q := quadratic{map[string][]float64{}}
+	a, b := weights(seed, 2), weights(seed, 3)
+	for _, l := range network {
+		x, y := must(a.Tensors[l.name].Float64s()), must(b.Tensors[l.name].Float64s())
+		goal := make([]float64, len(x))
+		for i := range x {
+			goal[i] = (x[i] + y[i]) / 2
+		}
+		q.goal[l.name] = goal
+	}
+	return q
+}
+
+// Kind says that a bowl is a noun.
+func (quadratic) Kind() data.Kind { return data.KindEvaluator }
+
+// Evaluate returns minus the loss.
+func (q quadratic) Evaluate(ctx context.Context, c *data.Checkpoint) (float64, error) {
+	loss, _, _, err := q.Loss(ctx, c, 1)
+	return -loss, err
+}
+
+// Loss returns the height of the bowl and its slopes.
+func (q quadratic) Loss(ctx context.Context, c *data.Checkpoint, scale float64) (loss, byScale float64, gradient map[string][]float64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, nil, err
+	}
+	gradient = map[string][]float64{}
+	for _, name := range slices.Sorted(maps.Keys(q.goal)) {
+		w, _, err := c.Floats(name, shapeOf(name)...)
+		if err != nil {
+			return 0, 0, nil, fmt.Errorf("evaluator: %w", err)
+		}
+		g := make([]float64, len(w))
+		for i, v := range w {
+			off := scale*v - q.goal[name][i]
+			loss += off * off / 2
+			byScale += off * v
+			g[i] = scale * off
+		}
+		gradient[name] = g
+	}
+	return loss, byScale, gradient, nil
+}
+
+func shapeOf(name string) []int {
+	return network[slices.IndexFunc(network, func(l layer) bool { return l.name == name })].shape
+}

@@ -1,0 +1,23 @@
+// Package weights answers: what can be made of trained checkpoints by arithmetic on their weights alone?
+// Checkpoints larger than memory pass through: results are computed one tensor at a time, when somebody asks for it.
+//
+//	which one?   takes                              when
+//	[Soup]       checkpoints of one architecture    fine-tuned from one start; wanted is one model as good as their ensemble
+//
+// What a strategy must score or differentiate comes in as an evaluator: a [Holdout] of rows for multilayer perceptrons,
+// anything else that implements [data.Evaluator] for other networks.
+package weights
+
+import (
+	"embed"
+
+	"github.com/gimbal-ml/gimbal/method"
+)
+
+//go:embed *.go
+var source embed.FS
+
+var methods = method.Set{Family: "weights", Source: &source}
+
+// Methods returns the family's methods, sorted by name.
+func Methods() []method.Spec { return methods.All() }
