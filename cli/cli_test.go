@@ -144,7 +144,7 @@ func TestInterruptedInTheMiddleOfAWrite(t *testing.T) {
 	} {
 		before := names(t, ".")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		in := io.MultiReader(strings.NewReader("a,b,c,d\n"), &endless{row: []byte("1,2,3,4\n"), lines: 8, stop: func() { cancel(interruption{c.signal}) }})
+		in := io.MultiReader(strings.NewReader("a,b,c,d\n"), &endless{row: []byte("1,2,3,4\n"), lines: 3, stop: func() { cancel(interruption{c.signal}) }})
 		r := gimbalIn(ctx, in, c.args...)
 		checkRefusal(t, r, c.code, []string{"unfinished files are left out"}, c.args)
 		if after := names(t, "."); after != before {

@@ -33,7 +33,7 @@ func TestExamples(t *testing.T) {
 			fixture(t)
 			for _, line := range lines {
 				cmd := exec.Command("sh", "-e", "-c", line)
-				cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+				cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0")
 				out, err := cmd.CombinedOutput()
 				if err != nil {
 					t.Errorf("%s\n%v\n%s", line, err, out)

@@ -191,14 +191,15 @@ func gaussians(seed uint64, n int, shift float64) []string {
 	rows := make([]string, n)
 	for i := range rows {
 		c := i % 3
-		x := make([]any, 4)
-		for j := range x {
-			x[j] = shift + r.NormFloat64()
+		var row strings.Builder
+		for j := range 4 {
+			x := shift + r.NormFloat64()
 			if j == c {
-				x[j] = x[j].(float64) + 4
+				x += 4
 			}
+			fmt.Fprintf(&row, "%.4f,", x)
 		}
-		rows[i] = fmt.Sprintf("%.4f,%.4f,%.4f,%.4f,", x...) + []string{"ant", "bee", "cat"}[c]
+		rows[i] = row.String() + []string{"ant", "bee", "cat"}[c]
 	}
 	return rows
 }

@@ -163,6 +163,15 @@ func (t Tensor) Int64s() ([]int64, error) {
 // Float64Tensor stores v as F64. It panics when shape and v do not fit, which only our own code can cause.
 func Float64Tensor(v []float64, shape ...int) Tensor { return CastTensor(F64, v, shape...) }
 
+// Float32Tensor stores v as F32. It panics when shape and v do not fit.
+func Float32Tensor(v []float32, shape ...int) Tensor {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return must(NewTensor(F32, shape, b))
+}
+
 // Int64Tensor stores v as I64. It panics when shape and v do not fit.
 func Int64Tensor(v []int64, shape ...int) Tensor {
 	b := make([]byte, 0, 8*len(v))

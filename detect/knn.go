@@ -2,7 +2,6 @@ package detect
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -109,15 +108,7 @@ func (m *KNNModel) Score(in *data.Table) ([]float64, error) {
 
 // State returns the model as tensors.
 func (m *KNNModel) State() *data.Checkpoint {
-	raw := make([]byte, 0, 4*len(m.rows))
-	for _, v := range m.rows {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-	}
-	rows, err := data.NewTensor(data.F32, []int{m.n, m.d}, raw)
-	if err != nil {
-		panic(err) // the shape is the rows' own
-	}
-	return &data.Checkpoint{Tensors: map[string]data.Tensor{"rows": rows}}
+	return &data.Checkpoint{Tensors: map[string]data.Tensor{"rows": data.Float32Tensor(m.rows, m.n, m.d)}}
 }
 
 func loadKNN(c KNN, st *data.Checkpoint) (*KNNModel, error) {

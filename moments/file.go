@@ -160,13 +160,12 @@ func fromCheckpoint(c *data.Checkpoint) (*State, error) {
 		return nil, err
 	}
 	s.grid = &Grid{Origin: origin}
-	for _, e := range append(exponents, unit[0]) {
-		if e < -2000 || e > 2000 {
-			return nil, fmt.Errorf("grid exponent %d: %w", e, data.ErrFormat)
+	for j, e := range exponents { // float64 targets reach 2^1024
+		if e < minExponent || e > 1024 || origin[j] < -(1<<52) || origin[j] > 1<<52 {
+			return nil, fmt.Errorf("grid of column %d (exponent %d, origin %d): %w", j+1, e, origin[j], data.ErrFormat)
 		}
 		s.grid.Exponent = append(s.grid.Exponent, int(e))
 	}
-	s.grid.Exponent, s.grid.norm = s.grid.Exponent[:len(exponents)], int(unit[0])
 
 	rows, _, err := c.Ints("class.rows", len(names))
 	if err != nil {
@@ -201,7 +200,18 @@ func fromCheckpoint(c *data.Checkpoint) (*State, error) {
 	if err := readWide(c, slices.Concat(sums, scatters)); err != nil {
 		return nil, err
 	}
-	return s, s.readDims(c, shape[0])
+	if err := s.readDims(c, shape[0]); err != nil {
+		return nil, err
+	}
+	for j, e := range s.grid.Exponent[:s.d] {
+		if e > 128 { // no float32 needs such steps
+			return nil, fmt.Errorf("grid of column %d: exponent %d: %w", j+1, e, data.ErrFormat)
+		}
+	}
+	if s.grid.setNorm(s.d); int64(s.grid.norm) != unit[0] {
+		return nil, fmt.Errorf("grid unit of norms %d, want %d: %w", unit[0], s.grid.norm, data.ErrFormat)
+	}
+	return s, nil
 }
 
 // readDims splits the columns into features and targets.

@@ -28,6 +28,9 @@ func (g *Grid) equal(o *Grid) bool {
 	return slices.Equal(g.Exponent, o.Exponent) && slices.Equal(g.Origin, o.Origin)
 }
 
+// minExponent is below the step of any column of float32 numbers.
+const minExponent = -200
+
 // newGrid places the finest grid on which every column's range lies within ±2^num.GridBits steps of its origin.
 func newGrid(low, high []float64, spare int) *Grid {
 	g := &Grid{Exponent: make([]int, len(low)), Origin: make([]int64, len(low))}
@@ -45,7 +48,7 @@ func newGrid(low, high []float64, spare int) *Grid {
 			e = spare - num.GridBits
 		}
 		_, top := math.Frexp(mid)
-		e = max(e, top-52, -200) // Origin stays a whole float64, scales stay far from overflow
+		e = max(e, top-52, minExponent) // Origin stays a whole float64, scales stay far from overflow
 		for {
 			o := math.RoundToEven(math.Ldexp(mid, -e))
 			if math.Abs(math.RoundToEven(math.Ldexp(high[j], -e))-o) <= limit && math.Abs(math.RoundToEven(math.Ldexp(low[j], -e))-o) <= limit {

@@ -22,7 +22,7 @@ func Finer(a, b *State) (*Grid, error) {
 		}
 		g.Exponent, g.Origin = append(g.Exponent, fine), append(g.Origin, o.Int64())
 	}
-	g.norm = min(a.grid.norm, b.grid.norm)
+	g.setNorm(a.d)
 	return g, nil
 }
 

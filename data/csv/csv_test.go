@@ -382,11 +382,11 @@ func TestWriteRefuses(t *testing.T) {
 		{write(0, piece()), data.ErrShape, "no columns"},
 		{write(0, piece(rows.Ints("a", []int{1}), rows.Ints("b", nil))), data.ErrShape, `"b" has 0 rows, column "a" has 1`},
 		{write(0, piece(rows.Vectors("a", make([]float32, 3), 2))), data.ErrShape, "-1 rows"},
-		{write(0, piece(rows.Ints("a", nil), rows.Ints("a", nil))), data.ErrFormat, `named "a"`},
+		{write(0, piece(rows.Ints("a", nil), rows.Ints("a", nil))), rows.ErrWrite, `named "a"`},
 		{write(0, piece(rows.Ints("a", []int{1})), piece(rows.Ints("b", nil))), data.ErrShape, "other columns than in the first piece (row 2)"},
 		{write(0, piece(rows.Floats("a", []float64{1})), piece(rows.Floats("a", []float64{2, math.NaN()}))), data.ErrFinite, `row 3, column "a"`},
 		{write(0, piece(rows.Vectors("a", []float32{1, 2, 3, float32(math.Inf(1))}, 2))), data.ErrFinite, `row 2, column "a2"`},
-		{write('\t', piece(rows.Strings("a", []string{"x", "y\nz"}))), data.ErrFormat, `row 2, column "a"`},
+		{write('\t', piece(rows.Strings("a", []string{"x", "y\nz"}))), rows.ErrWrite, `row 2, column "a"`},
 	} {
 		if !errors.Is(c.err, c.want) || !strings.Contains(c.err.Error(), c.words) {
 			t.Errorf("%v, want %v with %q", c.err, c.want, c.words)

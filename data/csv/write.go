@@ -28,7 +28,7 @@ func NewWriter(out io.Writer, delimiter byte) *Writer {
 }
 
 // Write appends rows, and the header before the first ones.
-// Errors: those of [rows.Schema.Check]; ErrFormat on a line break in a tab-separated file, which cannot hold one.
+// Errors: those of [rows.Schema.Check]; ErrWrite on a line break in a tab-separated file, which cannot hold one.
 func (w *Writer) Write(columns ...rows.Values) error {
 	fresh := w.schema.Columns() == nil
 	n, err := w.schema.Check(columns)
@@ -101,7 +101,7 @@ func (w *Writer) end(b []byte) error {
 func (w *Writer) text(b []byte, s string) ([]byte, error) {
 	if w.delim == '\t' {
 		if strings.ContainsAny(s, "\n\r") {
-			return b, fmt.Errorf("a tab-separated file cannot hold a line break; write .csv: %w", data.ErrFormat)
+			return b, fmt.Errorf("a tab-separated file cannot hold a line break; write .csv: %w", rows.ErrWrite)
 		}
 		if s == "" || s[0] != '"' && strings.IndexByte(s, '\t') < 0 {
 			return append(b, s...), nil

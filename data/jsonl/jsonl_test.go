@@ -245,7 +245,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	var out bytes.Buffer
 	w := NewWriter(&out)
 	for i := range n {
-		err := w.Write(rows.Strings(`s"`, odd[i:i+1]), rows.Vectors("x", x[3*i:3*i+3], 3), rows.Floats("f", f[i:i+1]), rows.Ints("n", ints[i:i+1]), rows.Bools("b", bools[i:i+1]), rows.Matrix([]string{"p", "q", "r"}, x[3*i:3*i+3]))
+		err := w.Write(rows.Strings("s<", odd[i:i+1]), rows.Vectors("x", x[3*i:3*i+3], 3), rows.Floats("f", f[i:i+1]), rows.Ints("n", ints[i:i+1]), rows.Bools("b", bools[i:i+1]), rows.Matrix([]string{"p", "q", "r"}, x[3*i:3*i+3]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	}
 	for i, line := range strings.Split(strings.TrimSpace(out.String()), "\n") { // encoding/json must agree
 		var o struct {
-			S string    `json:"s\""`
+			S string    `json:"s<"`
 			X []float32 `json:"x"`
 			F float64   `json:"f"`
 			N int       `json:"n"`
@@ -266,7 +266,7 @@ func TestWriteRoundTrip(t *testing.T) {
 			t.Errorf("%s: %+v %v", line, o, err)
 		}
 	}
-	_, b, err := all(&out, window, "x,p,q,r", `s",b`)
+	_, b, err := all(&out, window, "x,p,q,r", "s<,b")
 	if err != nil || !slices.Equal(b.Text[0], odd) || !slices.Equal(b.X[6:9], b.X[9:12]) || len(b.X) != 6*n {
 		t.Errorf("%v %v", b, err)
 	}

@@ -364,7 +364,7 @@ func TestWriteRoundTrip(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]rows.Values{{rows.Strings("s", []string{"a"})}, {rows.Ints("a", nil), rows.Ints("b", nil)}} {
-		if err := NewWriter(&buffer{}).Write(bad...); !errors.Is(err, data.ErrFormat) || !strings.Contains(err.Error(), ".npz") {
+		if err := NewWriter(&buffer{}).Write(bad...); !errors.Is(err, rows.ErrWrite) || !strings.Contains(err.Error(), ".npz") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -415,7 +415,7 @@ func TestArchiveRoundTrip(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 	w := NewArchiveWriter(io.Discard, t.TempDir())
-	if err := errors.Join(w.Write(rows.Strings("y", []string{"a\x00"})), w.Close()); !errors.Is(err, data.ErrFormat) {
+	if err := errors.Join(w.Write(rows.Strings("y", []string{"a\x00"})), w.Close()); !errors.Is(err, rows.ErrWrite) {
 		t.Errorf("trailing zero: %v", err)
 	}
 }

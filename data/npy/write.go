@@ -34,14 +34,14 @@ func NewWriter(to Target) *Writer {
 	return &Writer{to: to, out: bufio.NewWriterSize(to, 1<<18)}
 }
 
-// Write appends rows. Errors: those of [rows.Schema.Check]; ErrFormat on text or more than one column, which a .npy file cannot hold.
+// Write appends rows. Errors: those of [rows.Schema.Check]; ErrWrite on text or more than one column, which a .npy file cannot hold.
 func (w *Writer) Write(columns ...rows.Values) error {
 	fresh := w.schema.Columns() == nil
 	if _, err := w.schema.Check(columns); err != nil {
 		return err
 	}
 	if len(columns) != 1 || columns[0].Form == rows.String {
-		return fmt.Errorf("write: a .npy file holds one array of numbers, have %d columns, the first named %q; write .npz: %w", len(columns), columns[0].Name, data.ErrFormat)
+		return fmt.Errorf("write: a .npy file holds one array of numbers, have %d columns, the first named %q; write .npz: %w", len(columns), columns[0].Name, rows.ErrWrite)
 	}
 	if fresh {
 		if _, err := w.out.Write(header(columns[0], 0)); err != nil {
@@ -210,7 +210,7 @@ func (p *part) text(to io.Writer, n int) error {
 			return err
 		}
 		if size > 0 && s[size-1] == 0 {
-			return fmt.Errorf("write: row %d: text that ends in a zero character does not survive in a .npz file: %w", i+1, data.ErrFormat)
+			return fmt.Errorf("write: row %d: text that ends in a zero character does not survive in a .npz file: %w", i+1, rows.ErrWrite)
 		}
 		cell = cell[:0]
 		for _, r := range string(s) {

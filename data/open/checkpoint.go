@@ -12,6 +12,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/atomic"
 	"github.com/gimbal-ml/gimbal/data/npy"
+	"github.com/gimbal-ml/gimbal/data/rows"
 	"github.com/gimbal-ml/gimbal/data/safetensors"
 )
 
@@ -133,7 +134,7 @@ func (in *input) shards() (*data.Checkpoint, closers, error) {
 
 // WriteCheckpoint writes a checkpoint as a .safetensors file or, when the path ends in .safetensors.index.json, as shards of at most
 // shard bytes with their index. The files appear when all are whole; the index last. A tensor at a time is in memory.
-// Errors: those of tensors and of the disk; ErrFormat on another path; ctx's when it is cancelled.
+// Errors: those of tensors and of the disk; ErrWrite on another path; ctx's when it is cancelled.
 func WriteCheckpoint(ctx context.Context, path string, c *data.Checkpoint, shard int64) error {
 	switch {
 	case strings.HasSuffix(path, indexName):
@@ -141,7 +142,7 @@ func WriteCheckpoint(ctx context.Context, path string, c *data.Checkpoint, shard
 	case strings.HasSuffix(path, ".safetensors"):
 		return atomic.Write(path, func(w io.Writer) error { return safetensors.Write(&cancelled{ctx, w}, c) })
 	}
-	return fmt.Errorf("%s: a checkpoint is written to NAME.safetensors or NAME%s: %w", path, indexName, data.ErrFormat)
+	return fmt.Errorf("%s: a checkpoint is written to NAME.safetensors or NAME%s: %w", path, indexName, rows.ErrWrite)
 }
 
 // cancelled stops writing when the context does.

@@ -42,7 +42,7 @@ type Writer struct {
 
 // CreateTable starts a table that will replace path: .csv, .tsv, .jsonl (also .gz and .zst), .parquet, .npy or .npz; "-" is the
 // standard output, for CSV, TSV and JSON Lines. Call Write with columns, then Commit; a deferred Abort cleans up after everything else.
-// Errors: ErrFormat on a format that is not known or does not fit; what the disk says.
+// Errors: ErrWrite on a format that is not known or does not fit; what the disk says.
 func CreateTable(ctx context.Context, path string, o WriteOptions) (*Writer, error) {
 	w := &Writer{ctx: ctx, name: path, format: o.Format}
 	if w.format == "" {
@@ -80,10 +80,10 @@ func (w *Writer) known(path string) error {
 	case "parquet", "npy", "npz":
 		binary = true
 	default:
-		return fmt.Errorf("%s: format %q is not known, want one of %s: %w", path, w.format, strings.Join(WriteFormats, ", "), data.ErrFormat)
+		return fmt.Errorf("%s: format %q is not known, want one of %s: %w", path, w.format, strings.Join(WriteFormats, ", "), rows.ErrWrite)
 	}
 	if binary && packing(path) != "" {
-		return fmt.Errorf("%s: %s is not written in %s; leave that off: %w", path, w.format, packing(path), data.ErrFormat)
+		return fmt.Errorf("%s: %s is not written in %s; leave that off: %w", path, w.format, packing(path), rows.ErrWrite)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (w *Writer) standardOutput(o WriteOptions) error {
 	case "jsonl":
 		w.codec = jsonl.NewWriter(out)
 	default:
-		return fmt.Errorf("standard output takes csv, tsv and jsonl, not %q; write a file: %w", w.format, data.ErrFormat)
+		return fmt.Errorf("standard output takes csv, tsv and jsonl, not %q; write a file: %w", w.format, rows.ErrWrite)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (w *Writer) start(path string) error {
 }
 
 // Write appends rows: columns of equal length, in every call the same names and kinds.
-// Errors: ErrShape on other columns or lengths, ErrFinite on NaN and infinities (with row and column), ErrFormat on what the format
+// Errors: ErrShape on other columns or lengths, ErrFinite on NaN and infinities (with row and column), ErrWrite on what the format
 // cannot hold; ctx's when it is cancelled.
 func (w *Writer) Write(columns ...rows.Values) error {
 	if err := w.ctx.Err(); err != nil {

@@ -162,7 +162,7 @@ func TestEveryFormatRoundTrips(t *testing.T) {
 	}
 	t.Run("npy", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "t.npy")
-		if err := WriteTable(t.Context(), path, want, WriteOptions{}); !errors.Is(err, data.ErrFormat) || !strings.Contains(err.Error(), "write .npz") {
+		if err := WriteTable(t.Context(), path, want, WriteOptions{}); !errors.Is(err, rows.ErrWrite) || !strings.Contains(err.Error(), "write .npz") {
 			t.Errorf("labels into .npy: %v", err)
 		}
 		bare, _ := data.NewTable(data.BlockRows+10, 5, want.X())
@@ -428,7 +428,7 @@ func TestOneClearLine(t *testing.T) {
 		{"u.csv", "\xff\xfea\x00", Options{}, data.ErrFormat, "UTF-16"},
 		{"b.bin", "\x01\x02\x03\x04\x05\x06\x07\x08\x09", Options{}, data.ErrFormat, "begins with 01 02 03 04 05 06 07 08, which no known format does"},
 		{"z.zip", "PK\x05\x06" + strings.Repeat("\x00", 18), Options{}, data.ErrFormat, "zip archive without .npy files"},
-		{"p.parquet", "PAR1 PAR1", Options{}, data.ErrFormat, "p.parquet: Parquet file of 9 bytes ends early"},
+		{"p.parquet", "PAR1 PAR1", Options{}, data.ErrFormat, "p.parquet: a Parquet file of 9 bytes ends early"},
 		{"s.safetensors", "\x10\x00\x00\x00\x00\x00\x00\x00{\"a\"", Options{}, data.ErrFormat, "s.safetensors: the file ends inside its header"},
 		{"n.npy", "\x93NUMPY\x01\x00", Options{}, data.ErrFormat, "n.npy: ends inside the .npy header"},
 		{"i.idx", "\x00\x00\x08\x02\x00\x00", Options{}, data.ErrFormat, "i.idx: ends inside the IDX header"},
@@ -530,7 +530,7 @@ func TestCreateTable(t *testing.T) {
 		{filepath.Join(dir, "x"), "", "is not known"},
 		{filepath.Join(dir, "x.npy.gz"), "", "npy is not written in .gz"},
 	} {
-		if _, err := CreateTable(t.Context(), c.path, WriteOptions{Format: c.format}); !errors.Is(err, data.ErrFormat) || !strings.Contains(err.Error(), c.words) {
+		if _, err := CreateTable(t.Context(), c.path, WriteOptions{Format: c.format}); !errors.Is(err, rows.ErrWrite) || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", c.path, err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // columns x1, x2 … (CSV, TSV). In a .npz archive features are X and labels y. A .npy file takes features only.
 //
 // An unknown class is an empty cell. Labels of a *data.Table whose classes are all whole numbers are written as whole numbers.
-// Errors: those of [CreateTable] and [Writer.Write]; ErrFormat when a .npy file would lose labels and the like.
+// Errors: those of [CreateTable] and [Writer.Write]; ErrWrite when a .npy file would lose labels and the like.
 func WriteTable(ctx context.Context, path string, src data.Source, o WriteOptions) error {
 	w, err := CreateTable(ctx, path, o)
 	if err != nil {
@@ -30,7 +30,7 @@ func WriteTable(ctx context.Context, path string, src data.Source, o WriteOption
 			return err
 		}
 		if w.format == "npy" && (t.HasLabels() || len(t.Targets()) > 0 || t.Groups() != nil || t.IDs() != nil) {
-			return w.named(fmt.Errorf("a .npy file would lose labels, targets, groups and ids; write .npz: %w", data.ErrFormat))
+			return w.named(fmt.Errorf("a .npy file would lose labels, targets, groups and ids; write .npz: %w", rows.ErrWrite))
 		}
 		if err := w.Write(columns(t, w.format, whole)...); err != nil {
 			return err

@@ -13,13 +13,13 @@ import (
 func checkFooter(at io.ReaderAt, size int64) error {
 	tail := make([]byte, 8)
 	if size < 12 {
-		return fmt.Errorf("Parquet file of %d bytes ends early: %w", size, data.ErrFormat)
+		return fmt.Errorf("a Parquet file of %d bytes ends early: %w", size, data.ErrFormat)
 	}
 	if n, err := at.ReadAt(tail, size-8); n < len(tail) {
 		return damaged(err)
 	}
 	if string(tail[4:]) != "PAR1" {
-		return fmt.Errorf("Parquet file ends early (without the mark PAR1; or it is encrypted): %w", data.ErrFormat)
+		return fmt.Errorf("the Parquet file ends early (without the mark PAR1; or it is encrypted): %w", data.ErrFormat)
 	}
 	n := int64(binary.LittleEndian.Uint32(tail))
 	if n > size-12 {

@@ -88,7 +88,7 @@ func (l *leaf) next(numbers bool) error {
 	if l.pages == nil {
 		groups := l.file.RowGroups()
 		if l.group == len(groups) {
-			return fmt.Errorf("column %q: Parquet file ends early: %w", l.name, data.ErrFormat)
+			return fmt.Errorf("column %q: the Parquet file ends early: %w", l.name, data.ErrFormat)
 		}
 		l.pages = groups[l.group].ColumnChunks()[l.column].Pages()
 		l.seen, l.dict = 0, nil

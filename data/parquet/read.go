@@ -27,7 +27,6 @@ type Reader struct {
 	d, done int
 	numbers []*feature
 	texts   []*leaf
-	scratch [][]float32 // side·most numbers for each worker
 }
 
 // feature is a selected column of numbers, and where it begins among the features.
@@ -49,7 +48,7 @@ func guard(err *error) {
 // damaged says what the library's errors mean to a user; errors of the disk pass.
 func damaged(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("Parquet file ends early: %w", data.ErrFormat)
+		return fmt.Errorf("the Parquet file ends early: %w", data.ErrFormat)
 	}
 	return fmt.Errorf("damaged Parquet file (%w): %w", err, data.ErrFormat)
 }

@@ -13,7 +13,7 @@ import (
 // Writer writes a table, compressed with Snappy, text dictionary-encoded; it is a [rows.Writer].
 type Writer struct {
 	out     io.Writer
-	to      *parquet.Writer
+	to      *parquet.GenericWriter[any]
 	schema  rows.Schema
 	pending int // bytes in the current row group
 	values  []parquet.Value
@@ -66,7 +66,7 @@ func (w *Writer) start(columns []rows.Values) error {
 	if len(g.fields) > parquet.MaxColumnIndex {
 		return fmt.Errorf("write: %w: %d columns, a Parquet file has at most %d here", data.ErrShape, len(g.fields), parquet.MaxColumnIndex)
 	}
-	w.to = parquet.NewWriter(w.out, parquet.NewSchema("table", g), parquet.Compression(&parquet.Snappy), parquet.CreatedBy("gimbal", "", ""))
+	w.to = parquet.NewGenericWriter[any](w.out, parquet.NewSchema("table", g), parquet.Compression(&parquet.Snappy), parquet.CreatedBy("gimbal", "", ""))
 	return nil
 }
 
@@ -149,6 +149,9 @@ func (w *Writer) floats(at int, c rows.Values, n int) (int, error) {
 }
 
 func (w *Writer) column(at int) error {
+	if len(w.values) == 0 { // the library reads beyond an empty slice
+		return nil
+	}
 	for _, v := range w.values {
 		if v.Kind() == parquet.ByteArray {
 			w.pending += len(v.ByteArray())

@@ -1,12 +1,16 @@
 package rows
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 )
+
+// ErrWrite is wrapped by errors about tables and checkpoints that a format cannot hold.
+var ErrWrite = errors.New("cannot be written")
 
 // Form is how a column of results is stored.
 type Form uint8
@@ -103,7 +107,7 @@ type Schema struct {
 }
 
 // Check returns the number of rows in a piece.
-// Errors: ErrShape on columns of different lengths, or other columns than in the first piece; ErrFormat on a name used twice;
+// Errors: ErrShape on columns of different lengths, or other columns than in the first piece; ErrWrite on a name used twice;
 // ErrFinite on a NaN or an infinity, with row and column.
 func (s *Schema) Check(columns []Values) (n int, err error) {
 	if len(columns) == 0 {
@@ -144,7 +148,7 @@ func (s *Schema) start(columns []Values) error {
 	for _, c := range columns {
 		for _, name := range c.Flat() {
 			if seen[name] {
-				return fmt.Errorf("write: two columns are named %q: %w", name, data.ErrFormat)
+				return fmt.Errorf("write: two columns are named %q: %w", name, ErrWrite)
 			}
 			seen[name] = true
 		}

@@ -175,11 +175,11 @@ func TestWriteRefuses(t *testing.T) {
 		t.Errorf("a failing tensor: %v", err)
 	}
 	c.Tensors = map[string]data.Tensor{"__metadata__": data.Float64Tensor(nil, 0)}
-	if err := Write(io.Discard, c); !errors.Is(err, data.ErrFormat) {
+	if err := Write(io.Discard, c); !errors.Is(err, rows.ErrWrite) {
 		t.Errorf("a reserved name: %v", err)
 	}
 	c.Tensors = map[string]data.Tensor{"w": {}}
-	if err := Write(io.Discard, c); !errors.Is(err, data.ErrFormat) {
+	if err := Write(io.Discard, c); !errors.Is(err, rows.ErrWrite) {
 		t.Errorf("no type: %v", err)
 	}
 }

@@ -10,11 +10,12 @@ import (
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/data/rows"
 )
 
 // Write writes a checkpoint. The header lists tensors by name; their bytes lie in order of element size, largest first, then
 // name, so that every tensor is aligned to its elements. One tensor at a time is asked for its bytes.
-// Errors: ErrFormat on a tensor named __metadata__ or of an unknown type; what a lazy tensor or w fails with, with its name.
+// Errors: ErrWrite on a tensor named __metadata__ or of an unknown type; what a lazy tensor or w fails with, with its name.
 func Write(w io.Writer, c *data.Checkpoint) error {
 	order := layout(c)
 	head, err := header(c, order)
@@ -66,7 +67,7 @@ func header(c *data.Checkpoint, order []string) ([]byte, error) {
 	for _, name := range c.Names() {
 		t := c.Tensors[name]
 		if name == "__metadata__" || t.DType.Size() == 0 {
-			return nil, fmt.Errorf("tensor %q of type %q cannot be written: %w", name, t.DType, data.ErrFormat)
+			return nil, fmt.Errorf("tensor %q of type %q: %w", name, t.DType, rows.ErrWrite)
 		}
 		shape := t.Shape
 		if shape == nil {
@@ -87,7 +88,7 @@ func header(c *data.Checkpoint, order []string) ([]byte, error) {
 	}
 	head := b.Bytes()
 	if len(head)-8 > maxHeader {
-		return nil, fmt.Errorf("a header of %d bytes, at most %d are allowed; write shards: %w", len(head)-8, maxHeader, data.ErrFormat)
+		return nil, fmt.Errorf("a header of %d bytes, at most %d are allowed; write shards: %w", len(head)-8, maxHeader, rows.ErrWrite)
 	}
 	binary.LittleEndian.PutUint64(head, uint64(len(head)-8))
 	return head, nil

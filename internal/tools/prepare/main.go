@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -77,6 +78,16 @@ func (t *table) write(path string) error {
 
 func (t *table) add(x []float32, label string) {
 	t.x, t.d, t.label = append(t.x, x...), len(x), append(t.label, label)
+}
+
+// shuffle mixes rows that come class by class, which a stream's drift alarm would rightly take for drift.
+func (t *table) shuffle() {
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(t.label), func(i, j int) {
+		t.label[i], t.label[j] = t.label[j], t.label[i]
+		for k := range t.d {
+			t.x[i*t.d+k], t.x[j*t.d+k] = t.x[j*t.d+k], t.x[i*t.d+k]
+		}
+	})
 }
 
 // held are the classes kept out of training: sneaker and bag, shapes unlike the others.
@@ -180,6 +191,7 @@ func clinc(from, to string) error {
 				t.add(x, pair[1])
 			}
 		}
+		t.shuffle()
 		if err := t.write(filepath.Join(to, file)); err != nil {
 			return err
 		}
