@@ -52,6 +52,7 @@ func TestUsageErrors(t *testing.T) {
 	// A parameter outside its range is a wrong call too; the method says which range.
 	refused(t, 2, []string{"--ridge", "(0,1e6]"}, "fit", "detect/mahalanobis", "--train", "train.csv", "--label", "y", "-o", "m", "--ridge", "-1")
 	refused(t, 2, []string{"--ridge", "many"}, "fit", "detect/mahalanobis", "--train", "train.csv", "--label", "y", "-o", "m", "--ridge", "many")
+	refused(t, 2, []string{"--ridge", "(0,1e6]"}, "fit", "detect/mahalanobis", "--train", "train.csv", "--label", "y", "-o", "m", "--ridge", "0")
 }
 
 func TestQuiet(t *testing.T) {

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"fmt"
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"github.com/gimbal-ml/gimbal/method"
@@ -33,7 +36,11 @@ func (v *paramValue) String() string {
 	return v.given[v.param.Name]
 }
 
+// Set keeps the text. Zero would stand for the default further down, so it is refused here where it is no legal value.
 func (v *paramValue) Set(text string) error {
+	if x, err := strconv.ParseFloat(text, 64); err == nil && x == 0 && v.param.Default != "" && !v.param.AllowsZero() {
+		return fmt.Errorf("lies outside %s", v.param.Range)
+	}
 	v.given[v.param.Name] = text
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/atomic"
 	"github.com/gimbal-ml/gimbal/data/csv"
 	"github.com/gimbal-ml/gimbal/data/jsonl"
