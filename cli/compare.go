@@ -35,8 +35,9 @@ func newCompareCommand(e *env) *cobra.Command {
 rows. Each figure has a 95 % interval. A method that has no result is listed with the reason.
 
 Methods with a score are asked to tell --ood files from --in: AUROC (DeLong), FPR at 95 % with either side as the positive
-one, AUPR. Seconds to fit leave out the shared pass. Methods that predict classes are measured on --in, which then needs labels: accuracy, macro-F1, negative
+one, AUPR. Methods that predict classes are measured on --in, which then needs labels: accuracy, macro-F1, negative
 log-likelihood, expected calibration error. Methods that take logits get those of a head fitted on the same rows.
+Seconds to fit leave out the shared pass.
 
 With --folder, each file is a task of its own: a column (--anomaly) marks rows as 0 normal or 1 anomaly, a share of the normal
 rows (--split) is learned, the rest and the anomalies are told apart; the mean AUROC over files has a bootstrap interval over

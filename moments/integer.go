@@ -17,14 +17,6 @@ func newIntegers(n int) *integers { return &integers{lo: make([]uint64, n), hi: 
 
 func (v *integers) len() int { return len(v.lo) }
 
-func (v *integers) clone() *integers {
-	u := &integers{lo: append([]uint64(nil), v.lo...), hi: append([]int64(nil), v.hi...)}
-	for i, w := range v.wide {
-		u.addBig(i, w)
-	}
-	return u
-}
-
 // add adds the 128-bit two's-complement number hi·2^64 + lo to entry i.
 func (v *integers) add(i int, hi int64, lo uint64) {
 	l, carry := bits.Add64(v.lo[i], lo, 0)

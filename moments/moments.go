@@ -168,16 +168,15 @@ func (s *State) class(name string) *class {
 
 // workspace is one worker's partial sums in 64-bit integers.
 type workspace struct {
-	p       int       // columns here: one more than the state's, for the squared norm travels as two digits
-	k       []float64 // GramRows×p gridded block
-	gram    []int64   // p×p upper triangle
-	blocks  int       // blocks in gram since the last spill
-	sums    map[string][]int64
-	rows    map[string]int64
-	scale   []float64
-	origin  []float64
-	weight  []float64 // step / √(norm unit), exact powers of two
-	targets []float32
+	p      int       // columns here: one more than the state's, for the squared norm travels as two digits
+	k      []float64 // GramRows×p gridded block
+	gram   []int64   // p×p upper triangle
+	blocks int       // blocks in gram since the last spill
+	sums   map[string][]int64
+	rows   map[string]int64
+	scale  []float64
+	origin []float64
+	weight []float64 // step / √(norm unit), exact powers of two
 }
 
 // spillAfter keeps gram exact: each block adds at most 2^53 to an entry.

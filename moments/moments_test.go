@@ -194,11 +194,10 @@ func TestForgetRefusesRowsNeverSeen(t *testing.T) {
 	if err := s.Forget(stranger); !errors.Is(err, data.ErrShape) {
 		t.Errorf("more rows than held: %v", err)
 	}
-	other := toy(t, 6, 500, 3, 2)
 	labels, _ := tab.Labels()
 	x := slices.Clone(tab.X())
 	x[0] += 0.5
-	other, _ = data.NewTable(500, 3, x)
+	other, _ := data.NewTable(500, 3, x)
 	other, _ = other.WithLabels(labels, tab.Classes())
 	other, _ = other.WithTargets(tab.Targets())
 	if err := s.Forget(other); !errors.Is(err, data.ErrShape) {
