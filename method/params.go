@@ -182,6 +182,14 @@ func (p Param) check(v reflect.Value) error {
 	return nil
 }
 
+// meant refuses a zero that somebody wrote where zero stands for the default: the default is had by leaving it out.
+func (p Param) meant(v reflect.Value) error {
+	if p.Default != "" && p.Range != "" && v.IsZero() {
+		return fmt.Errorf("%w: --%s = 0 lies outside %s", ErrConfig, p.Name, p.Range)
+	}
+	return nil
+}
+
 // Ready fills defaults into zero fields and checks ranges. A Fit or Apply calls it first, on its own copy.
 func Ready[C any](c *C) error {
 	v := reflect.ValueOf(c).Elem()
@@ -210,6 +218,9 @@ func (s Spec) Configure(flags map[string]string) (any, error) {
 			return nil, fmt.Errorf("%s: %w: no parameter is called --%s", s.ID(), ErrConfig, name)
 		}
 		if err := s.Params[i].set(v.Field(i), text); err != nil {
+			return nil, s.wrap(err)
+		}
+		if err := s.Params[i].meant(v.Field(i)); err != nil {
 			return nil, s.wrap(err)
 		}
 	}
@@ -244,6 +255,9 @@ func (s Spec) UnmarshalConfig(text []byte) (any, error) {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		if err := d.Decode(v.Field(i).Addr().Interface()); err != nil {
 			return nil, fmt.Errorf("%s: %w: %q: %v", s.ID(), ErrConfig, name, err)
+		}
+		if err := s.Params[i].meant(v.Field(i)); err != nil {
+			return nil, s.wrap(err)
 		}
 	}
 	return cfg, s.wrap(s.ready(cfg))
