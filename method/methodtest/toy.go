@@ -25,13 +25,6 @@ type recipe struct {
 	targets bool
 }
 
-func (r recipe) rows() (n int) {
-	for _, c := range r.counts {
-		n += c
-	}
-	return n
-}
-
 // labels lists the rows' classes, shuffled.
 func (r recipe) labels() []int {
 	var l []int

@@ -100,8 +100,8 @@ type row struct {
 	flops   float64 // that either side does at least; 0: not known
 
 	double, peerDouble bool // the sides compute in float64
-	goal    float64
-	prepare func() func() // returns the work to time
+	goal               float64
+	prepare            func() func() // returns the work to time
 }
 
 // measure prints the row at a number of threads.

@@ -58,7 +58,7 @@ func product[T num.Float](name string, m, n, k int, goal float64) *row {
 		name: fmt.Sprintf("%s %d×%d×%d", name, m, n, k), threads: []int{1, 2}, peer: "openblas", label: "OpenBLAS", goal: goal,
 		request: func(reps int) string { return fmt.Sprintf("%s %d %d %d 0 %d", name, m, n, k, reps) },
 		flops:   2 * float64(m) * float64(n) * float64(k),
-		double: name == "dgemm", peerDouble: name == "dgemm",
+		double:  name == "dgemm", peerDouble: name == "dgemm",
 		prepare: func() func() {
 			a, b, c := normals[T](m*k), normals[T](k*n), make([]T, m*n)
 			return func() { num.Gemm(false, false, m, n, k, 1, a, k, b, n, 0, c, n) }
