@@ -20,16 +20,14 @@ def table(n, d, classes):
 
 
 def moments64(n, d, classes):
-    """Sums, scatter and class sums in float64: cast, product, mean, and a product with the one-hot labels' index."""
+    """Sums, scatter and class sums in float64; a mask for each class is the fastest way to the sums that numpy has."""
     x, y = table(n, d, classes)
 
     def run():
         z = x.astype(np.float64)
         z.T @ z
         z.mean(axis=0)
-        order = np.argsort(y, kind="stable")
-        starts = np.searchsorted(y[order], np.arange(classes))
-        np.add.reduceat(z[order], starts, axis=0)
+        np.stack([z[y == c].sum(axis=0) for c in range(classes)])
 
     return run
 

@@ -1,7 +1,7 @@
-// Package continual runs claims.
+// Package continual re-runs the claims behind the methods of family continual.
 package continual
 
 import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
-func Claims() []claim.Claim { return nil }
+func Claims() []claim.Claim { return []claim.Claim{prototypes()} }
