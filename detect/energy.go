@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -59,17 +60,19 @@ func (m *EnergyModel) Score(logits *data.Table) ([]float64, error) {
 	}
 	n, _ := logits.Dims()
 	out := make([]float64, n)
-	for i := range out {
-		row := logits.Row(i)
-		at, top := largest(row)
-		others := 0.0 // the largest subtracted first, its own term of 1 left to Log1p
-		for c, v := range row {
-			if c != at {
-				others += math.Exp((float64(v) - top) / m.temperature)
+	num.Parallel(n, 256, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row := logits.Row(i)
+			at, top := largest(row)
+			others := 0.0 // the largest subtracted first, its own term of 1 left to Log1p
+			for c, v := range row {
+				if c != at {
+					others += math.Exp((float64(v) - top) / m.temperature)
+				}
 			}
+			out[i] = -(top + m.temperature*math.Log1p(others)) // eq. (4)
 		}
-		out[i] = -(top + m.temperature*math.Log1p(others)) // eq. (4)
-	}
+	})
 	return out, nil
 }
 

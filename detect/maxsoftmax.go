@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -58,17 +59,19 @@ func (m *MaxSoftmaxModel) Score(logits *data.Table) ([]float64, error) {
 	}
 	n, _ := logits.Dims()
 	out := make([]float64, n)
-	for i := range out {
-		row := logits.Row(i)
-		at, top := largest(row)
-		others := 0.0 // of the other classes' odds against the favourite
-		for c, v := range row {
-			if c != at {
-				others += math.Exp((float64(v) - top) / m.temperature)
+	num.Parallel(n, 256, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row := logits.Row(i)
+			at, top := largest(row)
+			others := 0.0 // of the other classes' odds against the favourite
+			for c, v := range row {
+				if c != at {
+					others += math.Exp((float64(v) - top) / m.temperature)
+				}
 			}
+			out[i] = others / (1 + others)
 		}
-		out[i] = others / (1 + others)
-	}
+	})
 	return out, nil
 }
 
