@@ -7,9 +7,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gimbal-ml/gimbal/catalog"
 	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
 )
@@ -114,7 +116,7 @@ func TestMeasureRefuses(t *testing.T) {
 	}
 }
 
-// TestClaimRuns measures a cheap claim of each family that has one, on the public data.
+// TestClaimRuns runs the first seed of one claim of each family again, on the public data: it must give what is stored.
 func TestClaimRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains networks")
@@ -123,27 +125,48 @@ func TestClaimRuns(t *testing.T) {
 	if where.Data == "" {
 		where.Data = filepath.Join("..", "..", "shared", "data")
 	}
-	for _, c := range All() {
-		if c.ID != "continual/prototypes" && c.ID != "probe/ridge" {
-			continue
-		}
-		r, err := c.Measure(t.Context(), where, 2, func(int, int) {})
-		if errors.Is(err, claim.ErrMissing) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		stored, err := Read("results", c.ID)
-		if err != nil || stored == nil {
-			t.Fatal(c.ID, err)
-		}
-		for seed, o := range r.Outcomes { // the same seed gives the same numbers, here and now
+	for _, id := range []string{"continual/prototypes", "detect/maxsoftmax", "probe/ridge", "weights/soup"} {
+		t.Run(id, func(t *testing.T) {
+			all := All()
+			c := all[slices.IndexFunc(all, func(c claim.Claim) bool { return c.ID == id })]
+			if err := c.Check(where); err != nil {
+				t.Skip(err)
+			}
+			stored, err := Read("results", id)
+			if err != nil || stored == nil {
+				t.Fatal(stored, err)
+			}
+			o, err := c.Run(t.Context(), where, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Networks trained with other kernels differ in their last bits, and by a few of thousands of answers in the end.
 			for a, v := range o.Arms {
-				if math.Abs(v-stored.Outcomes[seed].Arms[a]) > 0.02 {
-					t.Errorf("%s, seed %d, %s: %.4f, stored %.4f", c.ID, seed, c.Arms[a], v, stored.Outcomes[seed].Arms[a])
+				if want := stored.Outcomes[0].Arms[a]; math.Abs(v-want) > 0.02 {
+					t.Errorf("%s: %.4f, stored %.4f", c.Arms[a], v, want)
 				}
 			}
+		})
+	}
+}
+
+// TestClaimsAndMethods: every method has its claim, every claim its method, and both name the same paper.
+func TestClaimsAndMethods(t *testing.T) {
+	papers := map[string]string{}
+	for _, s := range catalog.All() {
+		papers[s.ID()] = s.Paper
+	}
+	for _, c := range All() {
+		want, ok := papers[c.ID]
+		if !ok {
+			t.Errorf("%s is the claim of no method", c.ID)
 		}
+		if key := strings.FieldsFunc(c.Paper, func(r rune) bool { return r == ',' || r == ';' })[0]; ok && key != want {
+			t.Errorf("%s names the paper %q first, its method %q", c.ID, key, want)
+		}
+		delete(papers, c.ID)
+	}
+	for id := range papers {
+		t.Errorf("method %s has no claim", id)
 	}
 }

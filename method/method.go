@@ -303,6 +303,9 @@ func bind[D any](in data.Bundle) (d D, err error) {
 			to = v.Field(i)
 		}
 		x, ok := in[s.Name]
+		if v := reflect.ValueOf(x); ok && (!v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()) {
+			return d, fmt.Errorf("%w: input %q is nil", ErrInput, s.Name)
+		}
 		switch {
 		case !ok && s.Optional:
 		case !ok:

@@ -263,12 +263,17 @@ func TestConfigure(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(*cfg.(*Counted), want) {
 		t.Errorf("have %+v, %v", cfg, err)
 	}
+	if cfg, err := s.Configure(map[string]string{"shift": "0", "seed": "0", "no-center": "false"}); err != nil || !reflect.DeepEqual(*cfg.(*Counted), Counted{}) {
+		t.Errorf("zeros that mean zero: %+v, %v", cfg, err)
+	}
 	if cfg, err := s.Configure(nil); err != nil || !reflect.DeepEqual(*cfg.(*Counted), Counted{}) {
 		t.Errorf("no flags: %+v, %v: defaults stay zero until a fit", cfg, err)
 	}
 	for flag, text := range map[string]string{
 		"ridge=x":           `--ridge "x" is not a finite number`,
 		"ridge=inf":         `--ridge "inf" is not a finite number`,
+		"ridge=0":           "--ridge = 0 lies outside (0,1]", // zero is the default, had by leaving it out
+		"neighbors=0":       "--neighbors = 0 lies outside [1,100]",
 		"ridge=2":           "--ridge = 2 lies outside (0,1]",
 		"neighbors=1.5":     `--neighbors "1.5" is not a whole number`,
 		"seed=-1":           `--seed "-1" is not a whole number ≥ 0`,
@@ -305,6 +310,7 @@ func TestConfigJSON(t *testing.T) {
 		``:                        "unexpected end",
 		`[]`:                      "cannot unmarshal array",
 		`{"ridge":"x"}`:           `"ridge"`,
+		`{"ridge":0}`:             "--ridge = 0 lies outside (0,1]",
 		`{"ridge":2}`:             "lies outside (0,1]",
 		`{"Ridge":1}`:             `no parameter is called "Ridge"`,
 		`{"seed":-1}`:             `"seed"`,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -184,7 +185,12 @@ func (p Param) check(v reflect.Value) error {
 
 // meant refuses a zero that somebody wrote where zero stands for the default: the default is had by leaving it out.
 func (p Param) meant(v reflect.Value) error {
-	if p.Default != "" && p.Range != "" && v.IsZero() {
+	switch {
+	case p.Default == "" || !v.IsZero():
+		return nil
+	case p.Enum != nil:
+		return fmt.Errorf("%w: --%s = \"\", have %s", ErrConfig, p.Name, strings.Join(p.Enum, ", "))
+	case p.Range != "":
 		return fmt.Errorf("%w: --%s = 0 lies outside %s", ErrConfig, p.Name, p.Range)
 	}
 	return nil
@@ -212,7 +218,8 @@ func Ready[C any](c *C) error {
 func (s Spec) Configure(flags map[string]string) (any, error) {
 	cfg := s.newConfig()
 	v := reflect.ValueOf(cfg).Elem()
-	for name, text := range flags {
+	for _, name := range slices.Sorted(maps.Keys(flags)) { // the first wrong one by name is reported, whatever the map's order
+		text := flags[name]
 		i := slices.IndexFunc(s.Params, func(p Param) bool { return p.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("%s: %w: no parameter is called --%s", s.ID(), ErrConfig, name)
@@ -247,7 +254,8 @@ func (s Spec) UnmarshalConfig(text []byte) (any, error) {
 	}
 	cfg := s.newConfig()
 	v := reflect.ValueOf(cfg).Elem()
-	for name, raw := range m {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		raw := m[name]
 		i := slices.IndexFunc(s.Params, func(p Param) bool { return p.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("%s: %w: no parameter is called %q", s.ID(), ErrConfig, name)

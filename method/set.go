@@ -60,7 +60,7 @@ func (s Spec) Help() (Help, error) {
 		}
 		t := g.Specs[0].(*ast.TypeSpec)
 		st, ok := t.Type.(*ast.StructType)
-		if !ok || strings.ToLower(t.Name.Name) != s.Name {
+		if !ok || !t.Name.IsExported() || strings.ToLower(t.Name.Name) != s.Name {
 			continue
 		}
 		h.Doc = strings.TrimSpace(g.Doc.Text())

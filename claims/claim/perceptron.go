@@ -34,19 +34,39 @@ func (p Perceptron) Logits(in *data.Table) (*data.Table, error) {
 	return data.NewNamed(n, names, p.Net.Logits(in.X(), n))
 }
 
-// Hidden returns what the first layers put out after their ReLU, N×H, with the rows' labels. Errors: ErrShape unless some
-// layers are left.
-func (p Perceptron) Hidden(layers int, in *data.Table) (*data.Table, error) {
+// Cut returns the first layers and the others as networks of their own; between them belongs a ReLU. Errors: ErrShape
+// unless there are some of both.
+func (p Perceptron) Cut(layers int) (front, back Perceptron, err error) {
 	all := p.Tensors()
 	if layers < 1 || 2*layers >= len(all) {
-		return nil, fmt.Errorf("perceptron: %w: output of %d of %d layers", data.ErrShape, layers, len(all)/2)
+		return front, back, fmt.Errorf("perceptron: %w: cut after %d of %d layers", data.ErrShape, layers, len(all)/2)
 	}
-	front, err := net.FromTensors(all[:2*layers])
+	if front.Net, err = net.FromTensors(all[:2*layers]); err != nil {
+		return front, back, err
+	}
+	back.Net, err = net.FromTensors(all[2*layers:])
+	return front, back, err
+}
+
+// Join returns one network of the layers of both, a ReLU between them.
+func (p Perceptron) Join(back Perceptron) (Perceptron, error) {
+	var all []net.Tensor
+	for i, t := range append(p.Tensors(), back.Tensors()...) { // weight and bias by turns
+		t.Name = fmt.Sprintf("%d.%s", i/2, []string{"weight", "bias"}[i%2])
+		all = append(all, t)
+	}
+	joined, err := net.FromTensors(all)
+	return Perceptron{joined}, err
+}
+
+// Hidden returns what the first layers put out after their ReLU, N×H, with the rows' labels. Errors: as Cut.
+func (p Perceptron) Hidden(layers int, in *data.Table) (*data.Table, error) {
+	front, _, err := p.Cut(layers)
 	if err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()
-	x := front.Logits(in.X(), n)
+	x := front.Net.Logits(in.X(), n)
 	for i, v := range x {
 		x[i] = max(v, 0)
 	}

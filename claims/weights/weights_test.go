@@ -1,0 +1,95 @@
+package weights
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/gimbal-ml/gimbal/claims/claim"
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/net"
+)
+
+func images(t *testing.T, n int) *data.Table {
+	t.Helper()
+	r := claim.Random(1, 1)
+	x, labels := make([]float32, n*784), make([]int, n)
+	for i := range x {
+		x[i] = r.Float32()
+	}
+	for i := range labels {
+		labels[i] = i % 10
+	}
+	in, err := data.NewTable(n, 784, x)
+	if err == nil {
+		in, err = in.WithLabels(labels, claim.Numbers(10))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func TestShiftKeepsLabelsAndRange(t *testing.T) {
+	in := images(t, 12)
+	out, err := soupShift(in, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := in.Labels()
+	b, _ := out.Labels()
+	if !slices.Equal(a, b) || slices.Equal(in.X(), out.X()) || slices.Min(out.X()) < 0 || slices.Max(out.X()) > 1 {
+		t.Error("noise must change pixels, keep them in [0, 1], and leave labels alone")
+	}
+}
+
+func TestTuneMakesDifferentCopies(t *testing.T) {
+	in := images(t, 40)
+	start := claim.Perceptron{Net: net.New(1, 784, 4, 10)}
+	tuned, err := soupTune(t.Context(), start, in, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := soupTune(t.Context(), start, in, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tuned {
+		a, _ := tuned[i].Logits(in)
+		if b, _ := again[i].Logits(in); !slices.Equal(a.X(), b.X()) {
+			t.Errorf("copy %d differs from run to run", i)
+		}
+		for k := range i {
+			if b, _ := tuned[k].Logits(in); slices.Equal(a.X(), b.X()) {
+				t.Errorf("copies %d and %d are the same", k, i)
+			}
+		}
+	}
+}
+
+func TestEnsembleOfOneAndOfOpposites(t *testing.T) {
+	in := images(t, 50)
+	p := claim.Perceptron{Net: net.New(1, 784, 10)}
+	z, err := p.Logits(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := claim.Accuracy(z, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, nets := range [][]claim.Perceptron{{p}, {p, p, p}} {
+		if a, err := soupAccuracy(nets, in); err != nil || a != want {
+			t.Errorf("%d equal networks: %v, one alone %v (%v)", len(nets), a, want, err)
+		}
+	}
+	// A network and its opposite cancel: all logits are zero and the first class is always chosen.
+	opposite := p.Clone()
+	for _, tensor := range opposite.Tensors() {
+		for i := range tensor.Values {
+			tensor.Values[i] = -tensor.Values[i]
+		}
+	}
+	if a, err := soupAccuracy([]claim.Perceptron{p, {Net: opposite}}, in); err != nil || a != 0.1 {
+		t.Errorf("opposites: %v, want a tenth (%v)", a, err)
+	}
+}
