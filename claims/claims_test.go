@@ -127,6 +127,7 @@ func TestClaimRuns(t *testing.T) {
 	}
 	for _, id := range []string{"continual/prototypes", "detect/maxsoftmax", "probe/ridge", "weights/soup"} {
 		t.Run(id, func(t *testing.T) {
+			t.Parallel()
 			all := All()
 			c := all[slices.IndexFunc(all, func(c claim.Claim) bool { return c.ID == id })]
 			if err := c.Check(where); err != nil {
