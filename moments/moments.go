@@ -96,15 +96,13 @@ func (s *State) Observe(t *data.Table) error {
 		s.work = append(s.work, newWorkspace(s))
 	}
 	var guard sync.Mutex
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() { // exact integers: which worker takes which piece cannot matter
+	num.Parallel(workers, 1, func(first, last int) { // the kernels below see that the cores are taken
+		for w := first; w < last; w++ { // exact integers: which worker takes which piece cannot matter
 			for k := w; k < pieces; k += workers {
 				s.work[w].add(s, &guard, t, k*num.GramRows, min((k+1)*num.GramRows, n), nil)
 			}
-		})
-	}
-	wg.Wait()
+		}
+	})
 	return nil
 }
 
