@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -57,7 +56,7 @@ func runLogits(e *env, cmd *cobra.Command, path string, o *logitsOptions) error 
 	err = e.mapRows(ctx, src, o.output, func(b *data.Table) ([]rows.Values, error) {
 		l, err := head.Logits(b)
 		if err != nil {
-			return nil, named(o.inputs, fmt.Errorf("%s: %w", m.spec.Name, err))
+			return nil, named(o.inputs, m.spec.Wrap(err))
 		}
 		return []rows.Values{rows.Matrix(l.Columns(), slices.Clone(l.X()))}, nil
 	})

@@ -82,6 +82,12 @@ func checkRefusal(t *testing.T, r result, code int, words, args []string) {
 			t.Errorf("gimbal %s: %q lacks %q", line, r.errOut, w)
 		}
 	}
+	parts := strings.Split(r.errOut, ": ")
+	for i := range parts[1:] {
+		if parts[i] == parts[i+1] {
+			t.Errorf("gimbal %s: %q says %q twice in a row", line, r.errOut, parts[i])
+		}
+	}
 	for _, w := range []string{"NaN is", "%!", "<nil>", ".part"} {
 		if strings.Contains(r.errOut, w) && w != "NaN is" {
 			t.Errorf("gimbal %s: %q holds %q", line, r.errOut, w)

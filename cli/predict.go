@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -65,7 +64,7 @@ func runPredict(e *env, cmd *cobra.Command, path string, o *predictOptions) erro
 	err = e.mapRows(ctx, src, o.output, func(b *data.Table) ([]rows.Values, error) {
 		p, err := predictor.Predict(b)
 		if err != nil {
-			return nil, named(o.inputs, fmt.Errorf("%s: %w", m.spec.Name, err))
+			return nil, named(o.inputs, m.spec.Wrap(err))
 		}
 		n, k := p.Dims()
 		labels, best := make([]string, n), make([]float64, n)

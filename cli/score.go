@@ -78,7 +78,7 @@ func runScore(e *env, cmd *cobra.Command, path string, o *scoreOptions) error {
 	err = e.mapRows(ctx, src, o.output, func(b *data.Table) ([]rows.Values, error) {
 		scores, err := scorer.Score(b)
 		if err != nil {
-			return nil, named(o.inputs, fmt.Errorf("%s: %w", m.spec.Name, err))
+			return nil, named(o.inputs, m.spec.Wrap(err))
 		}
 		if name == "id_score" {
 			for i := range scores {

@@ -75,7 +75,7 @@ func runChange(e *env, cmd *cobra.Command, path string, o *changeOptions, verb s
 		return cannot(path, m, verb)
 	}
 	if err != nil {
-		return named(o.inputs, fmt.Errorf("%s: %w", m.spec.Name, err))
+		return named(o.inputs, m.spec.Wrap(err))
 	}
 	m.fitted = next
 	n, _ := t.Dims()

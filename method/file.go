@@ -17,7 +17,7 @@ const fileVersion = "1"
 func Save(s Spec, cfg any, m Model) (*data.Checkpoint, error) {
 	text, err := s.MarshalConfig(cfg)
 	if err != nil {
-		return nil, s.wrap(err)
+		return nil, s.Wrap(err)
 	}
 	c := &data.Checkpoint{
 		Meta:    map[string]string{"gimbal": FileKind, "version": fileVersion, "method": s.ID(), "config": string(text)},
@@ -61,7 +61,7 @@ func (s Spec) Load(cfg any, st *data.Checkpoint) (Model, error) {
 	}
 	m, err := s.load(cfg, st)
 	if err != nil {
-		return nil, s.wrap(fmt.Errorf("%w: %w", ErrState, err))
+		return nil, s.Wrap(fmt.Errorf("%w: %w", ErrState, err))
 	}
 	return m, nil
 }

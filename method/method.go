@@ -120,8 +120,8 @@ func (s Spec) Can(verb string) bool {
 // Config returns a new zero configuration, a pointer to the method's struct.
 func (s Spec) Config() any { return s.newConfig() }
 
-// wrap names the method in an error, once.
-func (s Spec) wrap(err error) error {
+// Wrap names the method in an error, once: models name themselves in most of theirs.
+func (s Spec) Wrap(err error) error {
 	if err == nil || strings.HasPrefix(err.Error(), s.Name+": ") {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s Spec) Fit(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
 		return nil, fmt.Errorf("%s: %w: it does not learn; apply it", s.ID(), ErrInput)
 	}
 	m, err := s.fit(ctx, cfg, in)
-	return m, s.wrap(err)
+	return m, s.Wrap(err)
 }
 
 // FitMoments learns from a moments state.
@@ -143,27 +143,27 @@ func (s Spec) FitMoments(cfg any, st *moments.State) (Model, error) {
 		return nil, fmt.Errorf("%s: %w: it keeps more of the data than moments", s.ID(), ErrInput)
 	}
 	if err := s.Needs.Check(st); err != nil {
-		return nil, s.wrap(err)
+		return nil, s.Wrap(err)
 	}
 	m, err := s.fitMoments(cfg, st)
-	return m, s.wrap(err)
+	return m, s.Wrap(err)
 }
 
 // FitSource learns from a stream: through moments where they suffice, else by collecting it.
 func (s Spec) FitSource(ctx context.Context, cfg any, src data.Source) (Model, error) {
 	if s.FitsMoments() {
 		if err := s.ready(cfg); err != nil {
-			return nil, s.wrap(err)
+			return nil, s.Wrap(err)
 		}
 		st, err := moments.FromSource(ctx, src, s.Needs.Options())
 		if err != nil {
-			return nil, s.wrap(err)
+			return nil, s.Wrap(err)
 		}
 		return s.FitMoments(cfg, st)
 	}
 	t, err := data.Collect(ctx, src)
 	if err != nil {
-		return nil, s.wrap(err)
+		return nil, s.Wrap(err)
 	}
 	if len(s.Inputs) == 0 || s.Inputs[0].Kind != data.KindTable {
 		return nil, fmt.Errorf("%s: %w: it does not take a table", s.ID(), ErrInput)
@@ -177,7 +177,7 @@ func (s Spec) Apply(ctx context.Context, cfg any, in data.Bundle) (data.Value, e
 		return nil, fmt.Errorf("%s: %w: it learns; fit it", s.ID(), ErrInput)
 	}
 	v, err := s.apply(ctx, cfg, in)
-	return v, s.wrap(err)
+	return v, s.Wrap(err)
 }
 
 func base[C, D any](info Info) Spec {

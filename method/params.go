@@ -225,13 +225,13 @@ func (s Spec) Configure(flags map[string]string) (any, error) {
 			return nil, fmt.Errorf("%s: %w: no parameter is called --%s", s.ID(), ErrConfig, name)
 		}
 		if err := s.Params[i].set(v.Field(i), text); err != nil {
-			return nil, s.wrap(err)
+			return nil, s.Wrap(err)
 		}
 		if err := s.Params[i].meant(v.Field(i)); err != nil {
-			return nil, s.wrap(err)
+			return nil, s.Wrap(err)
 		}
 	}
-	return cfg, s.wrap(s.ready(cfg))
+	return cfg, s.Wrap(s.ready(cfg))
 }
 
 // MarshalConfig writes a configuration as JSON with the flags' names; zero fields, which stand for defaults, are left out.
@@ -265,8 +265,8 @@ func (s Spec) UnmarshalConfig(text []byte) (any, error) {
 			return nil, fmt.Errorf("%s: %w: %q: %v", s.ID(), ErrConfig, name, err)
 		}
 		if err := s.Params[i].meant(v.Field(i)); err != nil {
-			return nil, s.wrap(err)
+			return nil, s.Wrap(err)
 		}
 	}
-	return cfg, s.wrap(s.ready(cfg))
+	return cfg, s.Wrap(s.ready(cfg))
 }
