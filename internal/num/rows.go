@@ -1,30 +1,6 @@
 package num
 
-import (
-	"math"
-	"runtime"
-	"sync"
-)
-
-// Parallel calls f on consecutive ranges of 0..n, each of at least grain items, on up to GOMAXPROCS goroutines.
-// f must not let a result depend on how the ranges are cut.
-func Parallel(n, grain int, f func(lo, hi int)) {
-	workers := min(runtime.GOMAXPROCS(0), (n+grain-1)/max(grain, 1))
-	if workers <= 1 {
-		if n > 0 {
-			f(0, n)
-		}
-		return
-	}
-	busy.Add(int64(workers)) // kernels called by f find the machine taken
-	defer dismiss(workers)
-	var wg sync.WaitGroup
-	step := (n + workers - 1) / workers
-	for lo := 0; lo < n; lo += step {
-		wg.Go(func() { f(lo, min(lo+step, n)) })
-	}
-	wg.Wait()
-}
+import "math"
 
 // SquaredNorm returns Σx² in float64.
 func SquaredNorm[T Float](x []T) float64 {

@@ -24,6 +24,24 @@ func hire() int {
 
 func dismiss(workers int) { busy.Add(-int64(workers)) }
 
+// Parallel calls f on consecutive ranges of 0..n, each of at least grain items, on as many threads as are free.
+// f must not let a result depend on how the ranges are cut.
+func Parallel(n, grain int, f func(lo, hi int)) {
+	ranges := min(maxProcs(), (n+grain-1)/max(grain, 1))
+	if ranges <= 1 {
+		if n > 0 {
+			f(0, n)
+		}
+		return
+	}
+	workers := hire() // kernels called by f find the machine taken
+	defer dismiss(workers)
+	step := (n + ranges - 1) / ranges
+	crew(min(workers, ranges), 1, func(int) int { return (n + step - 1) / step }, func(_, _, i int) {
+		f(i*step, min((i+1)*step, n))
+	})
+}
+
 // crew calls f(phase, worker, i) once for every phase and every i below count(phase), on up to the given number of
 // goroutines (worker below that number; the caller is one of them). A phase begins when the one before it is done. Who
 // takes which i is a matter of chance: f must not let a result depend on it.
@@ -41,6 +59,7 @@ func crew(workers, phases int, count func(phase int) int, f func(phase, worker, 
 		j.phases[phase].count = int64(count(phase))
 	}
 	j.workers.Store(1)
+	j.cores.take()
 	helpers.call(j, workers-1)
 	j.work(0)
 }
@@ -50,6 +69,7 @@ type crewJob struct {
 	f       func(phase, worker, i int)
 	phases  []crewPhase
 	workers atomic.Int64 // that have joined
+	cores   cores
 }
 
 type crewPhase struct{ count, next, done int64 }
@@ -64,15 +84,24 @@ func (j *crewJob) work(worker int) {
 			}
 			j.f(phase, worker, int(i))
 			atomic.AddInt64(&p.done, 1)
+			if worker == 0 && j.workers.Load() == 1 {
+				letOthersRun() // a helper that was woken on this core waits for it
+			}
 		}
 		// Polling: waking a sleeping thread takes longer than many a phase.
 		for spins := 0; atomic.LoadInt64(&p.done) < p.count; spins++ {
-			if spins > 100 {
+			switch {
+			case spins > 10000: // by now some milliseconds
+				time.Sleep(crewNap)
+			case spins > 100:
 				runtime.Gosched()
 			}
 		}
 	}
 }
+
+// crewNap is how long a worker that has waited long for the others sleeps between looks.
+const crewNap = 50 * time.Microsecond
 
 // helperLinger is how long a helper looks out for another job before it ends. Products come in rows; a thread that
 // sleeps takes about as long to wake as this, and often wakes on the core that is busy.
@@ -106,7 +135,9 @@ func (c *crewHelpers) call(j *crewJob, n int) {
 func (c *crewHelpers) help(j *crewJob) {
 	h := new(crewHelper)
 	for j != nil {
-		j.work(int(j.workers.Add(1)) - 1)
+		worker := int(j.workers.Add(1)) - 1
+		j.cores.take()
+		j.work(worker)
 		j = c.wait(h)
 	}
 }
