@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // Unknown is the label of a row that belongs to no known class.
@@ -39,10 +41,8 @@ func NewTable(n, d int, x []float32) (*Table, error) {
 	if n < 0 || d < 0 || len(x) != n*d {
 		return nil, fmt.Errorf("table: %w: %d values for %d rows × %d columns", ErrShape, len(x), n, d)
 	}
-	for i, v := range x {
-		if v-v != 0 { // NaN or an infinity: the one comparison that costs no conversion
-			return nil, fmt.Errorf("table: row %d, column %d: %v is %w", i/d+1, i%d+1, v, ErrFinite)
-		}
+	if i := num.Finite(x); i >= 0 {
+		return nil, fmt.Errorf("table: row %d, column %d: %v is %w", i/d+1, i%d+1, x[i], ErrFinite)
 	}
 	return &Table{n: n, d: d, x: x}, nil
 }

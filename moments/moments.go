@@ -167,9 +167,11 @@ func (s *State) class(name string) *class {
 // workspace is one worker's partial sums in 64-bit integers.
 type workspace struct {
 	p      int       // columns here: one more than the state's, for the squared norm travels as two digits
-	k      []float64 // GramRows×p gridded block
-	gram   []int64   // p×p upper triangle
-	blocks int       // blocks in gram since the last spill
+	k      []float64 // chunk×p gridded rows
+	chunk  int       // rows gridded at a time: they stay in the nearest cache until all sums have them
+	block  *num.GramBlock
+	gram   []int64 // p×p upper triangle
+	blocks int     // blocks in gram since the last spill
 	sums   map[string][]int64
 	rows   map[string]int64
 	scale  []float64
@@ -182,7 +184,8 @@ const spillAfter = 1000
 
 func newWorkspace(s *State) *workspace {
 	p := s.d + s.t + 2
-	w := &workspace{p: p, k: make([]float64, num.GramRows*p), gram: make([]int64, p*p), sums: map[string][]int64{}, rows: map[string]int64{}}
+	w := &workspace{p: p, chunk: max(4, min(64, 4096/p)), block: num.NewGramBlock(p), gram: make([]int64, p*p), sums: map[string][]int64{}, rows: map[string]int64{}}
+	w.k = make([]float64, w.chunk*p)
 	for j, e := range s.grid.Exponent {
 		w.scale = append(w.scale, math.Ldexp(1, -e))
 		w.origin = append(w.origin, float64(s.grid.Origin[j]))
@@ -195,10 +198,40 @@ func newWorkspace(s *State) *workspace {
 
 const digit = 1 << num.GridBits
 
-// add puts rows lo to hi−1 of t into the workspace. When to is nil the Gram goes with all rows'; guard protects the state.
+// add puts rows lo to hi−1 of t, at most num.GramRows, into the workspace. When to is nil the Gram goes with all rows';
+// guard protects the state.
 func (w *workspace) add(s *State, guard *sync.Mutex, t *data.Table, lo, hi int, to *class) {
-	n, d, p := hi-lo, s.d, w.p
-	inside := num.Grid(w.k, p, t.X()[lo*d:hi*d], n, d, w.scale, w.origin)
+	for from := lo; from < hi; from += w.chunk {
+		n := min(w.chunk, hi-from)
+		w.gridRows(s, guard, t, from, n, to)
+		for i := range n {
+			name := t.ClassName(from + i)
+			sums := w.sums[name]
+			if sums == nil {
+				sums = make([]int64, w.p)
+				w.sums[name] = sums
+			}
+			w.rows[name]++
+			num.AddInt(sums, w.k[i*w.p:(i+1)*w.p])
+		}
+		w.block.Append(w.k, n, w.p)
+	}
+	w.block.AddTo(w.gram)
+	if w.blocks++; w.blocks == spillAfter {
+		guard.Lock()
+		into := s.scatter
+		if to != nil {
+			into = to.scatter
+		}
+		w.spill(s, into)
+		guard.Unlock()
+	}
+}
+
+// gridRows brings n rows of t, from row lo on, onto the grid.
+func (w *workspace) gridRows(s *State, guard *sync.Mutex, t *data.Table, lo, n int, to *class) {
+	d, p := s.d, w.p
+	inside := num.Grid(w.k, p, t.X()[lo*d:(lo+n)*d], n, d, w.scale, w.origin)
 	for k, column := range t.Targets() {
 		for i := range n {
 			v := math.RoundToEven(column[lo+i]*w.scale[d+k] - w.origin[d+k])
@@ -215,26 +248,6 @@ func (w *workspace) add(s *State, guard *sync.Mutex, t *data.Table, lo, hi int, 
 	}
 	for i := 0; !inside && i < n; i++ {
 		w.addOutside(s, guard, w.k[i*p:i*p+p], t.ClassName(lo+i), to)
-	}
-	num.GramInt(w.gram, w.k, n, p, p)
-	for i := range n {
-		name := t.ClassName(lo + i)
-		sums := w.sums[name]
-		if sums == nil {
-			sums = make([]int64, p)
-			w.sums[name] = sums
-		}
-		w.rows[name]++
-		num.AddInt(sums, w.k[i*p:i*p+p])
-	}
-	if w.blocks++; w.blocks == spillAfter {
-		guard.Lock()
-		into := s.scatter
-		if to != nil {
-			into = to.scatter
-		}
-		w.spill(s, into)
-		guard.Unlock()
 	}
 }
 

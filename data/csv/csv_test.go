@@ -16,6 +16,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // all reads a whole text with the given columns as features and text.
@@ -266,7 +267,7 @@ func FuzzReader(f *testing.F) {
 		}
 		// As numbers, with the delimiter found out: no panic, and nothing that is not finite.
 		if r, err := newReader(strings.NewReader(s), Options{}, 512); err == nil {
-			if _, b, err := allFrom(strings.NewReader(s), Options{}, 512, upTo(len(r.Columns())), nil); err == nil && rows.Finite(b.X) >= 0 {
+			if _, b, err := allFrom(strings.NewReader(s), Options{}, 512, upTo(len(r.Columns())), nil); err == nil && num.Finite(b.X) >= 0 {
 				t.Fatalf("not finite: %v", b.X)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // file makes an IDX file as the format's description says.
@@ -113,7 +114,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, d, err := drain(b, false)
 		if err == nil {
-			if len(got.X) != got.N*d || rows.Finite(got.X) >= 0 {
+			if len(got.X) != got.N*d || num.Finite(got.X) >= 0 {
 				t.Fatalf("%d rows of %d: %v", got.N, d, got.X)
 			}
 			// The file is exactly as long as header and elements say.

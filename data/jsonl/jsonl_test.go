@@ -15,6 +15,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // all reads a whole text; features and text are names, separated by commas.
@@ -171,7 +172,7 @@ func FuzzReader(f *testing.F) {
 						continue
 					}
 					b := &rows.Block{}
-					if err := r.Read(b, 9); err == nil && rows.Finite(b.X) >= 0 {
+					if err := r.Read(b, 9); err == nil && num.Finite(b.X) >= 0 {
 						t.Fatalf("%q: not finite: %v", c.Name, b.X)
 					}
 				}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 func read(t *testing.T, name string) []byte {
@@ -447,7 +448,7 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("seek %v, pipe %v", err, errPipe)
 		}
 		if err == nil {
-			if len(got.X) != got.N*d || rows.Finite(got.X) >= 0 || !slices.Equal(got.X, other.X) {
+			if len(got.X) != got.N*d || num.Finite(got.X) >= 0 || !slices.Equal(got.X, other.X) {
 				t.Fatalf("%d rows of %d: %v, as a pipe %v", got.N, d, got.X, other.X)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/internal/raw"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // leaf is one column of values under way: row groups, pages, and the page at hand.
@@ -175,7 +176,7 @@ func (l *leaf) decodeNumbers() error {
 		return fmt.Errorf("damaged Parquet file (column %q: a page of %d values has %d): %w", l.name, want, len(l.floats), data.ErrFormat)
 	}
 	l.floats = l.floats[:want]
-	if i := rows.Finite(l.floats); i >= 0 {
+	if i := num.Finite(l.floats); i >= 0 {
 		return l.notFinite(l.seen+i, original(l.page, i))
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 var files = []string{"none_v1", "none_v2", "none_dict_v2", "snappy_dict_v1", "gzip_v1", "zstd_v1"}
@@ -313,7 +314,7 @@ func FuzzRead(f *testing.F) {
 					continue
 				}
 				got, d, err := all(b, as[0], as[1])
-				if err == nil && (len(got.X) != got.N*d || rows.Finite(got.X) >= 0) {
+				if err == nil && (len(got.X) != got.N*d || num.Finite(got.X) >= 0) {
 					t.Fatalf("column %d: %d rows of %d: %v", j, got.N, d, got.X)
 				}
 			}

@@ -84,30 +84,6 @@ type Reader interface {
 	Read(b *Block, most int) error
 }
 
-// Finite returns the first index in x of a NaN or an infinity, −1 when there is none.
-func Finite(x []float32) int {
-	// v−v is 0, and NaN for what is not finite; four sums at a time keep the processor busy.
-	var a, b, c, d float32
-	whole := len(x) &^ 3
-	for i := 0; i < whole; i += 4 {
-		y := x[i : i+4 : i+4]
-		a += y[0] - y[0]
-		b += y[1] - y[1]
-		c += y[2] - y[2]
-		d += y[3] - y[3]
-	}
-	from := 0
-	if a+b+c+d == 0 {
-		from = whole
-	}
-	for i, v := range x[from:] {
-		if v-v != 0 {
-			return from + i
-		}
-	}
-	return -1
-}
-
 // NotFinite is the error for value v at the named column, which must have become NaN or infinite as float32.
 func NotFinite(where, column string, v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -10,27 +10,6 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 )
 
-func TestFinite(t *testing.T) {
-	for n := range 20 {
-		x := make([]float32, n)
-		for i := range x {
-			x[i] = float32(i) / 20 * math.MaxFloat32
-		}
-		if i := Finite(x); i != -1 {
-			t.Errorf("%v: %d", x, i)
-		}
-		for i := range x {
-			for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-				y := slices.Clone(x)
-				y[i], y[n-1] = float32(bad), float32(bad)
-				if j := Finite(y); j != i {
-					t.Errorf("%v: %d, want %d", y, j, i)
-				}
-			}
-		}
-	}
-}
-
 func TestName(t *testing.T) {
 	for _, c := range []struct {
 		v    float64

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // ErrWrite is wrapped by errors about tables and checkpoints that a format cannot hold.
@@ -170,7 +171,7 @@ func (v Values) notFinite() (row int, name string, value float64) {
 			return i, v.Name, f
 		}
 	}
-	if i := Finite(v.X); i >= 0 {
+	if i := num.Finite(v.X); i >= 0 {
 		return i / v.Width, v.Flat()[i%v.Width], float64(v.X[i])
 	}
 	return -1, "", 0

@@ -39,3 +39,9 @@ func maxAbsAVX512(dst *float32, x *float32, ldx int, n int, d int)
 
 // maxAbsAVX2: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of 32. NaN is passed over.
 func maxAbsAVX2(dst *float32, x *float32, ldx int, n int, d int)
+
+// maxBitsAVX512 returns the greatest bits of |x[i]|, n being a positive multiple of 64.
+func maxBitsAVX512(x *float32, n int) uint32
+
+// maxBitsAVX2 returns the greatest bits of |x[i]|, n being a positive multiple of 32.
+func maxBitsAVX2(x *float32, n int) uint32

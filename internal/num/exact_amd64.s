@@ -1703,3 +1703,79 @@ row:
 	JNZ     strip
 	VZEROUPPER
 	RET
+
+// func maxBitsAVX512(x *float32, n int) uint32
+// Requires: AVX, AVX2, AVX512DQ, AVX512F
+TEXT ·maxBitsAVX512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD absMask32<>+0(SB), Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+
+loop:
+	VANDPS        (AX), Z0, Z5
+	VPMAXSD       Z5, Z1, Z1
+	VANDPS        64(AX), Z0, Z5
+	VPMAXSD       Z5, Z2, Z2
+	VANDPS        128(AX), Z0, Z5
+	VPMAXSD       Z5, Z3, Z3
+	VANDPS        192(AX), Z0, Z5
+	VPMAXSD       Z5, Z4, Z4
+	ADDQ          $0x00000100, AX
+	SUBQ          $0x00000040, CX
+	JNZ           loop
+	VPMAXSD       Z2, Z1, Z1
+	VPMAXSD       Z3, Z1, Z1
+	VPMAXSD       Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VPMAXSD       Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VPMAXSD       X0, X1, X1
+	VPSHUFD       $0x4e, X1, X0
+	VPMAXSD       X0, X1, X1
+	VPSHUFD       $0xb1, X1, X0
+	VPMAXSD       X0, X1, X1
+	VMOVD         X1, AX
+	VZEROUPPER
+	MOVL          AX, ret+16(FP)
+	RET
+
+// func maxBitsAVX2(x *float32, n int) uint32
+// Requires: AVX, AVX2
+TEXT ·maxBitsAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD absMask32<>+0(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+
+loop:
+	VANDPS       (AX), Y0, Y5
+	VPMAXSD      Y5, Y1, Y1
+	VANDPS       32(AX), Y0, Y5
+	VPMAXSD      Y5, Y2, Y2
+	VANDPS       64(AX), Y0, Y5
+	VPMAXSD      Y5, Y3, Y3
+	VANDPS       96(AX), Y0, Y5
+	VPMAXSD      Y5, Y4, Y4
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x00000020, CX
+	JNZ          loop
+	VPMAXSD      Y2, Y1, Y1
+	VPMAXSD      Y3, Y1, Y1
+	VPMAXSD      Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPSHUFD      $0xb1, X1, X0
+	VPMAXSD      X0, X1, X1
+	VMOVD        X1, AX
+	VZEROUPPER
+	MOVL         AX, ret+16(FP)
+	RET

@@ -26,76 +26,134 @@ const (
 
 func (g *gramPath) width() int { return g.lanes * len(g.kernel) }
 
-func (g *gramPath) add(acc []int64, k []float64, n, d, ldk int) {
-	j := gramJob{gramPath: g, acc: acc, k: k, n: n, d: d, ldk: ldk}
+// job lays out the panels of up to capacity rows and d columns.
+func (g *gramPath) job(capacity, d int) gramJob {
+	j := gramJob{gramPath: g, d: d}
 	j.panels = (d + g.width() - 1) / g.width()
 	j.groups = (j.panels + gramGroup - 1) / gramGroup
-	j.chunks = (n + gramChunk - 1) / gramChunk
 	// Eight more than a panel needs: panels at a distance of a multiple of 4096 bytes would fight for the same cache sets.
-	j.stride = n*g.width() + 8
+	j.stride = capacity*g.width() + 8
+	return j
+}
+
+// size returns the values that a job's panels and its workers' edges take.
+func (j *gramJob) size(workers int) int { return j.panels*j.stride + workers*j.lanes*j.width() }
+
+func (j *gramJob) use(memory []float64) {
+	j.packed = memory[:j.panels*j.stride]
+	edges := memory[len(j.packed):]
+	j.edges = unsafe.Slice((*int64)(unsafe.Pointer(&edges[0])), len(edges))
+}
+
+func (j *gramJob) edge(worker int) []int64 {
+	tile := j.lanes * j.width()
+	return j.edges[worker*tile:][:tile]
+}
+
+func (g *gramPath) add(acc []int64, k []float64, n, d, ldk int) {
+	j := g.job(n, d)
+	j.acc, j.n = acc, n
 	workers := 1
 	if n*d*d/2 >= gramGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}
-	tile := g.lanes * g.width()
-	ws, memory := scratch[float64](j.panels*j.stride + workers*tile)
+	ws, memory := scratch[float64](j.size(workers))
 	defer ws.release()
-	j.packed = memory[:j.panels*j.stride]
-	j.edges = unsafe.Slice((*int64)(unsafe.Pointer(&memory[len(j.packed)])), workers*tile)
+	j.use(memory)
 	if workers > 1 {
 		shared := j // the copy, not j, moves to the heap
 		crew(workers, 2, func(phase int) int {
 			if phase == 0 {
-				return shared.chunks
+				return (n + gramChunk - 1) / gramChunk
 			}
 			return shared.panels * shared.groups
 		}, func(phase, worker, i int) {
 			if phase == 0 {
-				shared.pack(i)
+				shared.pack(i*gramChunk, k[i*gramChunk*ldk:], min(gramChunk, n-i*gramChunk), ldk)
 				return
 			}
-			shared.column(i/shared.panels, i%shared.panels, shared.edges[worker*tile:][:tile])
+			shared.column(i/shared.panels, i%shared.panels, shared.edge(worker))
 		})
 		return
 	}
-	for i := range j.chunks {
-		j.pack(i)
+	for from := 0; from < n; from += gramChunk {
+		j.pack(from, k[from*ldk:], min(gramChunk, n-from), ldk)
 	}
+	j.multiply()
+}
+
+// multiply adds all tiles on this thread.
+func (j *gramJob) multiply() {
 	for q := range j.groups {
 		for p := q * gramGroup; p < j.panels; p++ {
-			j.column(q, p, j.edges)
+			j.column(q, p, j.edge(0))
 		}
 	}
 }
 
-// gramJob is one call of GramInt.
+// gramJob is one product.
 type gramJob struct {
 	*gramPath
-	acc                    []int64
-	k, packed              []float64
-	edges                  []int64 // a tile for each worker
-	n, d, ldk              int
-	panels, groups, chunks int
-	stride                 int // from panel to panel
+	acc            []int64
+	packed         []float64
+	edges          []int64 // a tile for each worker
+	n, d           int
+	panels, groups int
+	stride         int // from panel to panel
 }
 
-// pack copies a chunk of rows into all panels. Chunks, for whole panels would touch a page of memory for every row.
-func (j *gramJob) pack(chunk int) {
-	from := chunk * gramChunk
-	rows, width := min(gramChunk, j.n-from), j.width()
+// pack copies a few rows into all panels, from row at on. Few, for whole panels would touch a page of memory for every row.
+func (j *gramJob) pack(at int, k []float64, rows, ldk int) {
+	width := j.width()
 	for p := range j.panels {
-		dst, src := j.packed[p*j.stride+from*width:], j.k[from*j.ldk+p*width:]
+		dst, src := j.packed[p*j.stride+at*width:], k[p*width:]
 		w := min(width, j.d-p*width)
 		if j.copyPanel != nil && (j.masked || w == width) {
-			j.copyPanel(&dst[0], &src[0], j.ldk, rows, w)
+			j.copyPanel(&dst[0], &src[0], ldk, rows, w)
 			continue
 		}
 		for i := range rows {
 			row := dst[i*width : i*width+width]
-			clear(row[copy(row, src[i*j.ldk:i*j.ldk+w]):])
+			clear(row[copy(row, src[i*ldk:i*ldk+w]):])
 		}
 	}
+}
+
+// GramBlock gathers integer-valued rows for one [GramInt]. What makes the rows can do so a few at a time, in memory that
+// stays in the nearest cache.
+type GramBlock struct{ job gramJob }
+
+// NewGramBlock makes an empty block of rows of d values.
+func NewGramBlock(d int) *GramBlock {
+	b := &GramBlock{job: active.gram.job(GramRows, d)}
+	b.job.use(make([]float64, b.job.size(1)))
+	return b
+}
+
+// Append adds n rows with leading dimension ldk. A block holds at most GramRows.
+func (b *GramBlock) Append(k []float64, n, ldk int) {
+	if n <= 0 || b.job.d <= 0 {
+		return
+	}
+	if b.job.n+n > GramRows {
+		panic("num: GramBlock has too many rows")
+	}
+	checkMatrix("GramBlock", "k", len(k), n, b.job.d, ldk)
+	b.job.pack(b.job.n, k, n, ldk)
+	b.job.n += n
+}
+
+// AddTo is [GramInt] of the block's rows, on this thread; the block is empty then.
+func (b *GramBlock) AddTo(acc []int64) {
+	j := &b.job
+	if j.n == 0 || j.d <= 0 {
+		return
+	}
+	checkMatrix("GramBlock", "acc", len(acc), j.d, j.d, j.d)
+	j.acc = acc
+	j.multiply()
+	j.acc, j.n = nil, 0
 }
 
 // column adds the tiles of panel p, on and above the diagonal, whose rows lie in group q.

@@ -14,6 +14,8 @@ type path struct {
 	maxAbs func(dst, x *float32, ldx, n, d int) // d a multiple of strip
 	strip  int                                  // 0: portable
 
+	maxBits func(x []float32) uint32 // the greatest bits of |x[i]|
+
 	// squaredDistance is Σ(x−y)² in float64; identical rows give zero.
 	squaredDistance func(x, y []float32) float64
 	// below sets bit i where norm[i] − 2·dot[i] is not above limit; lengths are multiples of 16.
@@ -38,6 +40,7 @@ var portable = path{
 	grid:   gridPortable,
 	addInt: addIntPortable,
 
+	maxBits:         maxBitsPortable,
 	squaredDistance: squaredDistancePortable,
 	below:           belowPortable,
 }

@@ -39,6 +39,13 @@ var pathAVX512 = path{
 	addInt: addIntBy512,
 	maxAbs: maxAbsAVX512, strip: 64,
 
+	maxBits: func(x []float32) uint32 {
+		whole, top := len(x)&^63, uint32(0)
+		if whole > 0 {
+			top = maxBitsAVX512(&x[0], whole)
+		}
+		return max(top, maxBitsPortable(x[whole:]))
+	},
 	squaredDistance: func(x, y []float32) float64 {
 		whole, sum := len(x)&^15, 0.0
 		if whole > 0 {
@@ -74,6 +81,13 @@ var pathAVX2 = path{
 	addInt: addIntBy2,
 	maxAbs: maxAbsAVX2, strip: 32,
 
+	maxBits: func(x []float32) uint32 {
+		whole, top := len(x)&^31, uint32(0)
+		if whole > 0 {
+			top = maxBitsAVX2(&x[0], whole)
+		}
+		return max(top, maxBitsPortable(x[whole:]))
+	},
 	squaredDistance: func(x, y []float32) float64 {
 		whole, sum := len(x)&^7, 0.0
 		if whole > 0 {

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // Class is what an element is.
@@ -84,6 +86,9 @@ var halves = sync.OnceValue(func() (tables [2][]float32) {
 // Half returns the value of an IEEE 754 binary16 number.
 func Half(bits uint16) float32 { return halves()[0][bits] }
 
+// littleEndian tells whether this machine's numbers lie in memory as a little-endian file's do.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
 // Float32s reads len(dst) elements from src and reports whether all are finite, which costs nothing here and much in a second
 // look. 64-bit numbers are rounded; beyond float32 they become infinite.
 func (e Element) Float32s(dst []float32, src []byte) (finite bool) {
@@ -96,7 +101,10 @@ func (e Element) Float32s(dst []float32, src []byte) (finite bool) {
 	const exponent, one = 0x7f800000, 0x00800000
 	var carry uint32
 	switch {
-	case e.Class == Float && e.Size == 4 && !e.Big: // the common case, without a call per element
+	case e.Class == Float && e.Size == 4 && !e.Big && littleEndian: // the common case: what lies there already
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), len(src)), src)
+		return num.Finite(dst) < 0
+	case e.Class == Float && e.Size == 4 && !e.Big:
 		for i := range dst {
 			u := binary.LittleEndian.Uint32(src[4*i : 4*i+4])
 			dst[i] = math.Float32frombits(u)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/data"
-	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 func TestTypesThereAndBack(t *testing.T) {
@@ -52,7 +52,7 @@ func TestNumbersAgainstTensors(t *testing.T) {
 			}
 			got := make([]float32, n)
 			finite := e.Float32s(got, src)
-			if finite != (rows.Finite(got) < 0) {
+			if finite != (num.Finite(got) < 0) {
 				t.Errorf("%s big %v: finite %v of %v", d, big, finite, got)
 			}
 			for i, v := range got {

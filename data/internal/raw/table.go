@@ -9,6 +9,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // Array is an array in a file: a header that has been read, and elements that have not.
@@ -265,7 +266,7 @@ func (s *strip) numbers(dst []float32, stride, from, n, all int) error {
 		return err
 	}
 	for i := range n {
-		if j := rows.Finite(dst[i*stride : i*stride+s.width]); j >= 0 {
+		if j := num.Finite(dst[i*stride : i*stride+s.width]); j >= 0 {
 			return s.notFinite(from+i, j, dst[i*stride+j])
 		}
 	}

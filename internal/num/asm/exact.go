@@ -23,6 +23,52 @@ func exactFile(g *gen) {
 	addInt2(g)
 	maxAbs(g, avx512)
 	maxAbs(g, avx2)
+	maxBits(g, avx512)
+	maxBits(g, avx2)
+}
+
+// maxBits emits the greatest bits of |x|, as integers: above those of the largest number there are infinities and NaN.
+func maxBits(g *gen, v isa) {
+	const unroll = 4
+	name := "maxBits" + v.name
+	g.begin(name, "func(x *float32, n int) uint32",
+		fmt.Sprintf("%s returns the greatest bits of |x[i]|, n being a positive multiple of %d.", name, unroll*v.bytes/4))
+	x, n := g.arg("x"), g.arg("n")
+	abs, top := g.vec(v), g.vecs(v, unroll)
+	g.VBROADCASTSD(g.word("absMask32", 0x7fffffff7fffffff), abs)
+	for _, r := range top {
+		g.zero(r)
+	}
+	t := g.vecs(v, unroll)
+	g.Label("loop")
+	for i, r := range top {
+		g.VANDPS(at(x, i*v.bytes), abs, t[i])
+		g.VPMAXSD(t[i], r, r)
+	}
+	g.ADDQ(u(unroll*v.bytes), x)
+	g.SUBQ(u(unroll*v.bytes/4), n)
+	g.JNZ(operand.LabelRef("loop"))
+	for i := 1; i < unroll; i++ {
+		g.VPMAXSD(top[i], top[0], top[0])
+	}
+	most := top[0].(reg.Vec)
+	if v.bytes == 64 {
+		high := g.YMM()
+		g.VEXTRACTF64X4(operand.Imm(1), top[0], high)
+		g.VPMAXSD(high, most.AsY(), most.AsY())
+	}
+	half := g.XMM()
+	g.VEXTRACTF128(operand.Imm(1), most.AsY(), half)
+	g.VPMAXSD(half, most.AsX(), most.AsX())
+	g.VPSHUFD(operand.Imm(0x4e), most.AsX(), half)
+	g.VPMAXSD(half, most.AsX(), most.AsX())
+	g.VPSHUFD(operand.Imm(0xb1), most.AsX(), half)
+	g.VPMAXSD(half, most.AsX(), most.AsX())
+	out := g.GP32()
+	g.VMOVD(most.AsX(), out)
+	g.VZEROUPPER()
+	g.Store(out, g.ReturnIndex(0))
+	g.RET()
 }
 
 // maxAbs emits the columns' greatest sizes, a strip of columns after another: a strip's maxima stay in registers.
