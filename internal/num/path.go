@@ -4,6 +4,9 @@ package num
 
 // path is one set of kernels: what the machine's instruction set allows. All paths obey the same laws; the vector
 // paths also give the same bits in Gemm, portable code may round otherwise.
+//
+// The amd64 paths are measured (docs/benchmarks.md). The NEON path is tested under an emulator alone, where time says
+// nothing: how fast it is on arm64 machines is not known.
 type path struct {
 	name   string
 	f32    gemmPath[float32]
@@ -20,14 +23,14 @@ type path struct {
 	below func(bits []uint8, dot, norm []float32, limit float32)
 }
 
-// available lists the paths that this machine can take, fastest first. GODEBUG=cpu.avx512f=off and cpu.avx2=off
-// (read by golang.org/x/sys/cpu) take paths away, for tests.
+// available lists the paths that this machine can take, fastest first. GODEBUG=cpu.avx512f=off, cpu.avx2=off and
+// cpu.asimd=off (read by golang.org/x/sys/cpu) take paths away, for tests.
 var available = append(vectorPaths(), &portable)
 
 // active is the path taken. Only tests change it.
 var active = available[0]
 
-// Path names the kernels in use: avx512, avx2 or portable.
+// Path names the kernels in use: avx512, avx2, neon or portable.
 func Path() string { return active.name }
 
 var portable = path{

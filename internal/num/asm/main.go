@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,30 +21,40 @@ import (
 	_ "golang.org/x/tools/go/packages"
 )
 
-// files maps an output's base name to what fills it.
+// files maps an output's name, less its architecture, to what fills it.
 var files = []struct {
-	name string
-	emit func(*gen)
+	name  string
+	amd64 func(*gen)
+	arm64 func(*neon)
 }{
-	{"gemm_amd64", gemmFile},
-	{"pack_amd64", packFile},
-	{"exact_amd64", exactFile},
-	{"nearest_amd64", nearestFile},
+	{"gemm", gemmFile, neonGemmFile},
+	{"pack", packFile, neonPackFile},
+	{"exact", exactFile, neonExactFile},
+	{"nearest", nearestFile, neonNearestFile},
 }
 
 func main() {
 	dir := flag.String("dir", "..", "folder to write to")
 	flag.Parse()
 	for _, f := range files {
-		if err := write(filepath.Join(*dir, f.name), f.emit); err != nil {
+		base := filepath.Join(*dir, f.name)
+		if err := errors.Join(writeAMD64(base+"_amd64", f.amd64), writeARM64(base+"_arm64", f.arm64)); err != nil {
 			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
 			os.Exit(1)
 		}
 	}
 }
 
-// write emits base.s and base.go.
-func write(base string, emit func(*gen)) error {
+// writeARM64 emits base.s and base.go.
+func writeARM64(base string, emit func(*neon)) error {
+	var a neon
+	emit(&a)
+	text, stubs := a.file()
+	return errors.Join(os.WriteFile(base+".s", []byte(text), 0o644), os.WriteFile(base+".go", []byte(stubs), 0o644))
+}
+
+// writeAMD64 emits base.s and base.go.
+func writeAMD64(base string, emit func(*gen)) error {
 	g := &gen{build.NewContext(), map[string]operand.Mem{}}
 	g.ConstraintExpr("amd64")
 	emit(g)
