@@ -5,8 +5,9 @@ package num
 // path is one set of kernels: what the machine's instruction set allows. All paths obey the same laws; the vector
 // paths also give the same bits in Gemm, portable code may round otherwise.
 //
-// The amd64 paths are measured (docs/benchmarks.md). The NEON path is tested under an emulator alone, where time says
-// nothing: how fast it is on arm64 machines is not known.
+// The amd64 paths are measured (docs/benchmarks.md). The NEON path has run under an emulator alone, where time says
+// nothing: how fast it is on an arm64 machine is not known. By llvm-mca's models of Neoverse N1, N2, V1 and V2 the inner
+// loops of its widest tiles keep the multiply-add units busy, at 1.99 of 2 and 3.96 of 4 operations a cycle.
 type path struct {
 	name   string
 	f32    gemmPath[float32]

@@ -21,40 +21,46 @@ import (
 	_ "golang.org/x/tools/go/packages"
 )
 
-// files maps an output's name, less its architecture, to what fills it.
+// files maps an output's base name to what fills it.
 var files = []struct {
-	name  string
-	amd64 func(*gen)
-	arm64 func(*neon)
+	name string
+	emit func(*gen)
 }{
-	{"gemm", gemmFile, neonGemmFile},
-	{"pack", packFile, neonPackFile},
-	{"exact", exactFile, neonExactFile},
-	{"nearest", nearestFile, neonNearestFile},
+	{"gemm_amd64", gemmFile},
+	{"pack_amd64", packFile},
+	{"exact_amd64", exactFile},
+	{"nearest_amd64", nearestFile},
+}
+
+var neonFiles = []struct {
+	name string
+	emit func(*neon)
+}{
+	{"gemm_arm64", neonGemmFile},
+	{"pack_arm64", neonPackFile},
+	{"exact_arm64", neonExactFile},
+	{"nearest_arm64", neonNearestFile},
 }
 
 func main() {
 	dir := flag.String("dir", "..", "folder to write to")
 	flag.Parse()
 	for _, f := range files {
-		base := filepath.Join(*dir, f.name)
-		if err := errors.Join(writeAMD64(base+"_amd64", f.amd64), writeARM64(base+"_arm64", f.arm64)); err != nil {
+		if err := write(filepath.Join(*dir, f.name), f.emit); err != nil {
+			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
+			os.Exit(1)
+		}
+	}
+	for _, f := range neonFiles {
+		if err := writeNEON(filepath.Join(*dir, f.name), f.emit); err != nil {
 			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
 			os.Exit(1)
 		}
 	}
 }
 
-// writeARM64 emits base.s and base.go.
-func writeARM64(base string, emit func(*neon)) error {
-	var a neon
-	emit(&a)
-	text, stubs := a.file()
-	return errors.Join(os.WriteFile(base+".s", []byte(text), 0o644), os.WriteFile(base+".go", []byte(stubs), 0o644))
-}
-
-// writeAMD64 emits base.s and base.go.
-func writeAMD64(base string, emit func(*gen)) error {
+// write emits base.s and base.go.
+func write(base string, emit func(*gen)) error {
 	g := &gen{build.NewContext(), map[string]operand.Mem{}}
 	g.ConstraintExpr("amd64")
 	emit(g)
@@ -76,4 +82,12 @@ func writeAMD64(base string, emit func(*gen)) error {
 		}
 	}
 	return nil
+}
+
+// writeNEON emits base.s and base.go.
+func writeNEON(base string, emit func(*neon)) error {
+	var a neon
+	emit(&a)
+	text, stubs := a.file()
+	return errors.Join(os.WriteFile(base+".s", []byte(text), 0o644), os.WriteFile(base+".go", []byte(stubs), 0o644))
 }

@@ -14,9 +14,9 @@ import (
 func TestWordsAreWhatTheySay(t *testing.T) {
 	line := regexp.MustCompile(`^\tWORD \$0x([0-9a-f]{8}) // (.+)$`)
 	seen := map[string]int{}
-	for _, f := range files {
+	for _, f := range neonFiles {
 		var a neon
-		f.arm64(&a)
+		f.emit(&a)
 		text, _ := a.file()
 		for row, s := range strings.Split(text, "\n") {
 			if !strings.Contains(s, "WORD") {
@@ -24,7 +24,7 @@ func TestWordsAreWhatTheySay(t *testing.T) {
 			}
 			m := line.FindStringSubmatch(s)
 			if m == nil {
-				t.Errorf("%s_arm64.s:%d: %q is not a WORD with its instruction", f.name, row+1, s)
+				t.Errorf("%s.s:%d: %q is not a WORD with its instruction", f.name, row+1, s)
 				continue
 			}
 			code, err := strconv.ParseUint(m[1], 16, 32)
@@ -33,11 +33,11 @@ func TestWordsAreWhatTheySay(t *testing.T) {
 			}
 			inst, err := arm64asm.Decode(binary.LittleEndian.AppendUint32(nil, uint32(code)))
 			if err != nil {
-				t.Errorf("%s_arm64.s:%d: %s, said to be %q: %v", f.name, row+1, m[1], m[2], err)
+				t.Errorf("%s.s:%d: %s, said to be %q: %v", f.name, row+1, m[1], m[2], err)
 				continue
 			}
 			if got := arm64asm.GNUSyntax(inst); got != m[2] {
-				t.Errorf("%s_arm64.s:%d: %s is %q, said to be %q", f.name, row+1, m[1], got, m[2])
+				t.Errorf("%s.s:%d: %s is %q, said to be %q", f.name, row+1, m[1], got, m[2])
 			}
 			name, _, _ := strings.Cut(m[2], " ")
 			seen[name]++
