@@ -1,6 +1,7 @@
 package num
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -89,6 +90,74 @@ func TestVectorPathsAgreeInEveryBit(t *testing.T) {
 		active = available[1]
 		if !slices.Equal(g0, g.run()) || !slices.Equal(h0, h.run()) {
 			t.Errorf("%v: %s and %s differ", s, available[0].name, available[1].name)
+		}
+	}
+}
+
+// fusedMultiplyAdd rounds x·y + z once.
+func fusedMultiplyAdd[T Float](x, y, z T) T {
+	if _, double := any(z).(float64); double {
+		return T(math.FMA(float64(x), float64(y), float64(z)))
+	}
+	// The product of two float32 is exact in float64. The sum is rounded to odd there, so that rounding it again to
+	// float32 gives what one rounding would.
+	product, z64 := float64(x)*float64(y), float64(z)
+	sum := product + z64
+	part := sum - product
+	lost := (product - (sum - part)) + (z64 - part)
+	if lost != 0 && math.Float64bits(sum)&1 == 0 {
+		away := math.Inf(1)
+		if lost < 0 {
+			away = math.Inf(-1)
+		}
+		sum = math.Nextafter(sum, away)
+	}
+	return T(sum)
+}
+
+// TestGemmIsAChainOfFusedMultiplyAdds holds the vector paths of all machines to the same bits.
+func TestGemmIsAChainOfFusedMultiplyAdds(t *testing.T) {
+	if got := fusedMultiplyAdd[float32](1+0x1p-12, 1-0x1p-12, -1); got != -0x1p-24 {
+		t.Fatalf("the oracle gives %v, want -2⁻²⁴", got)
+	}
+	// 2⁻⁵⁴ below halfway between two float32: rounded to float64 first, it would be a tie and go up.
+	if got := fusedMultiplyAdd[float32](0x1p-24+0x1p-39, 1-0x1p-15, 1+0x1p-23); got != 1+0x1p-23 {
+		t.Fatalf("the oracle gives %v, want 1+2⁻²³", got)
+	}
+	onEveryPath(t, func(t *testing.T) {
+		if active == &portable {
+			t.Skip("what portable code fuses is the compiler's choice")
+		}
+		testGemmChain[float32](t)
+		testGemmChain[float64](t)
+	})
+}
+
+func testGemmChain[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(14, 14))
+	for _, s := range [][3]int{{1, 37, 300}, {7, 9, 3}, {13, 30, 70}, {31, 50, 600}} {
+		for _, trans := range []int{0, 1, 2, 3} {
+			g := newGemmCase[T](r, s[0], s[1], s[2], trans&1 != 0, trans&2 != 0, 1.375, T(trans%2), 1)
+			c := g.run()
+			for i := range g.m {
+				for j := range g.n {
+					want := g.c[i*g.ldc+j]
+					for from := 0; from < g.k; from += gemmDepth {
+						var chain T
+						for p := from; p < min(from+gemmDepth, g.k); p++ {
+							chain = fusedMultiplyAdd(g.A(i, p), g.B(p, j), chain)
+						}
+						if from == 0 && g.beta == 0 {
+							want = g.alpha * chain
+						} else {
+							want = fusedMultiplyAdd(g.alpha, chain, want)
+						}
+					}
+					if got := c[i*g.ldc+j]; got != want {
+						t.Fatalf("%T %v trans %d: C[%d,%d] = %v, a chain of fused multiply-adds gives %v", g.alpha, s, trans, i, j, got, want)
+					}
+				}
+			}
 		}
 	}
 }

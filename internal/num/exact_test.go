@@ -234,6 +234,7 @@ func TestMaxAbs(t *testing.T) {
 				}
 				if n > 1 {
 					x[d-1], x[0] = float32(math.NaN()), float32(math.Inf(-1))
+					x[d] = math.Float32frombits(0xff800001) // a signalling one
 				}
 				for i, v := range x {
 					if a := float32(math.Abs(float64(v))); a > want[i%d] {

@@ -22,23 +22,39 @@ type gemmKernel[T Float] func(k int, a *T, rowA, stepA int, b *T, stepB int, c *
 
 // gemmPath is the matrix product of a path.
 type gemmPath[T Float] struct {
-	lanes  int                 // columns in a vector; a panel of B is len(kernel) vectors wide
-	masked bool                // kernels and copyPanel take any n; else n is whole vectors
-	direct bool                // kernels read operands where they lie; else both are packed
-	rows   []int               // heights of tiles, falling to 1
-	kernel [][15]gemmKernel[T] // [vectors−1][rows]
+	lanes  int  // columns in a vector; a panel of B is len(kernel) vectors wide
+	masked bool // kernels and copyPanel take any n; else n is whole vectors
+	direct bool // kernels read operands where they lie; else both are packed
+	// columns: kernels want a tile's columns of A each in one piece, so that A is packed tile by tile unless it is stored
+	// so. They do not read rowA.
+	columns bool
+	rows    []int               // heights of tiles, falling to 1
+	kernel  [][15]gemmKernel[T] // [vectors−1][rows]
 
 	copyPanel func(dst, src *T, lds, n, w int)          // n rows of a panel; nil: portable
 	transpose func(dst *T, ldd int, src *T, lds, k int) // block rows of k columns; nil: portable
 	block     int
+	// transposeTile is transpose for rows[0] rows, of paths with columns.
+	transposeTile func(dst *T, ldd int, src *T, lds, k int)
 }
 
 func (g *gemmPath[T]) width() int { return g.lanes * len(g.kernel) }
 
-// view is an operand: element (i, p) lies at i·row + p·step.
+// tileHeight is that of the next tile when so many rows are left.
+func (g *gemmPath[T]) tileHeight(left int) int {
+	h := g.rows[0]
+	for r := 1; h > left; r++ {
+		h = g.rows[r]
+	}
+	return h
+}
+
+// view is an operand: element (i, p) lies at i·row + p·step. Tiled, the tile that starts at row i begins at i·row and its
+// columns lie one after another.
 type view[T Float] struct {
 	at        *T
 	row, step int
+	tiled     bool
 }
 
 func offset[T Float](p *T, n int) *T {
@@ -53,13 +69,13 @@ type panels[T Float] struct {
 
 // gemmRun is Gemm with sizes checked and C scaled: add tells whether C is added to or overwritten.
 func gemmRun[T Float](g *gemmPath[T], workers int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, add bool, c []T, ldc int) {
-	av := view[T]{&a[0], lda, 1}
+	av := view[T]{at: &a[0], row: lda, step: 1}
 	if transA {
 		av.row, av.step = 1, lda
 	}
 	width := g.width()
 	packB := transB || !g.direct || g.wantPackB(m, n, k, ldb)
-	packA := !g.direct || g.wantPackA(m, n, k, lda, transA)
+	packA := !g.direct || g.columns && !transA && m > 1 || g.wantPackA(m, n, k, lda, transA)
 	if !packB && !g.masked && n%width != 0 {
 		// Without masks the last panel needs zeros beside it.
 		whole := n - n%width
@@ -117,7 +133,7 @@ type gemmJob[T Float] struct {
 // direct1 multiplies on this thread, operands where they lie.
 func (j *gemmJob[T]) direct1() {
 	for from := 0; from < j.k; from += gemmDepth {
-		a := view[T]{offset(j.a.at, from*j.a.step), j.a.row, j.a.step}
+		a := view[T]{at: offset(j.a.at, from*j.a.step), row: j.a.row, step: j.a.step}
 		b := panels[T]{&j.b[from*j.ldb], j.width(), j.ldb}
 		j.tiles(j.m, j.n, min(gemmDepth, j.k-from), a, b, j.c, j.add || from > 0)
 	}
@@ -186,7 +202,7 @@ func (j *gemmJob[T]) do(phase, worker, i int) {
 	h, w := min(j.height, j.m-i0), min(j.across, cols-j0)
 	for p := 0; p < span; p += gemmDepth {
 		depth := min(gemmDepth, span-p)
-		a := view[T]{offset(j.a.at, i0*j.a.row+(from+p)*j.a.step), j.a.row, j.a.step}
+		a := view[T]{at: offset(j.a.at, i0*j.a.row+(from+p)*j.a.step), row: j.a.row, step: j.a.step}
 		if j.packA {
 			a = j.packRows(j.packedA[worker*j.blockA:][:j.blockA], h, depth, a)
 		}
@@ -216,11 +232,11 @@ func (j *gemmJob[T]) tiles(m, n, depth int, a view[T], b panels[T], c *T, join b
 		// The tiles of a panel share the fetching of the next one. It is a number, no pointer: the last panel has no next.
 		next := uintptr(unsafe.Pointer(at)) + uintptr(b.panel)*unsafe.Sizeof(*c)
 		for top, h := 0, 0; top < m; top += h {
-			h = j.rows[0]
-			for r := 1; h > m-top; r++ {
-				h = j.rows[r]
-			}
+			h = j.tileHeight(m - top)
 			ai, ci := offset(a.at, top*a.row), offset(c, top*j.ldc+left)
+			if a.tiled {
+				a.step = h
+			}
 			if edge {
 				j.edge(kernels[h], h, w, vectors*j.lanes, depth, ai, a, at, b.step, ci, add)
 				continue

@@ -16,12 +16,15 @@ func (g *gemmPath[T]) wantPackA(m, n, k, lda int, transA bool) bool {
 // power of two would fight for the same cache sets. Where the rows of the stored matrix run along h (transA), they do so
 // in the copy too; the kernels take either. The portable kernel wants rows along k.
 func (g *gemmPath[T]) packRows(dst []T, h, depth int, a view[T]) view[T] {
+	if g.columns {
+		return g.packTiles(dst, h, depth, a)
+	}
 	long := depth + 16
 	if a.step == 1 {
 		for i := range h {
 			copy(dst[i*long:], unsafe.Slice(offset(a.at, i*a.row), depth))
 		}
-		return view[T]{&dst[0], long, 1}
+		return view[T]{at: &dst[0], row: long, step: 1}
 	}
 	if !g.direct {
 		for p := range depth {
@@ -29,12 +32,43 @@ func (g *gemmPath[T]) packRows(dst []T, h, depth int, a view[T]) view[T] {
 				dst[i*long+p] = v
 			}
 		}
-		return view[T]{&dst[0], long, 1}
+		return view[T]{at: &dst[0], row: long, step: 1}
 	}
 	for p := range depth {
 		copy(dst[p*h:], unsafe.Slice(offset(a.at, p*a.step), h))
 	}
-	return view[T]{&dst[0], 1, h}
+	return view[T]{at: &dst[0], row: 1, step: h}
+}
+
+// packTiles copies h rows of a into dst tile by tile, a tile's columns one after another.
+func (g *gemmPath[T]) packTiles(dst []T, h, depth int, a view[T]) view[T] {
+	for top, rows := 0, 0; top < h; top += rows {
+		rows = g.tileHeight(h - top)
+		tile, src := dst[top*depth:(top+rows)*depth], offset(a.at, top*a.row)
+		if a.row == 1 {
+			for p := range depth {
+				copy(tile[p*rows:], unsafe.Slice(offset(src, p*a.step), rows))
+			}
+			continue
+		}
+		transpose, whole := g.transpose, depth/g.block*g.block
+		switch {
+		case rows < g.block:
+			whole = 0
+		case rows == g.rows[0]:
+			transpose = g.transposeTile
+		}
+		if whole > 0 {
+			transpose(&tile[0], rows, src, a.row, whole)
+		}
+		for i := range rows {
+			row := unsafe.Slice(offset(src, i*a.row), depth)
+			for p := whole; p < depth; p++ {
+				tile[p*rows+i] = row[p]
+			}
+		}
+	}
+	return view[T]{at: &dst[0], row: depth, tiled: true}
 }
 
 // packPanel copies a panel of op(B): depth rows from row from on, w columns from column left on, zeros to the panel's width.

@@ -39,23 +39,9 @@ var pathAVX512 = path{
 	addInt: addIntBy512,
 	maxAbs: maxAbsAVX512, strip: 64,
 
-	maxBits: func(x []float32) uint32 {
-		whole, top := len(x)&^63, uint32(0)
-		if whole > 0 {
-			top = maxBitsAVX512(&x[0], whole)
-		}
-		return max(top, maxBitsPortable(x[whole:]))
-	},
-	squaredDistance: func(x, y []float32) float64 {
-		whole, sum := len(x)&^15, 0.0
-		if whole > 0 {
-			sum = squaredDistanceAVX512(&x[0], &y[0], whole)
-		}
-		return sum + squaredDistancePortable(x[whole:], y[whole:])
-	},
-	below: func(bits []uint8, dot, norm []float32, limit float32) {
-		belowAVX512(&bits[0], &dot[0], &norm[0], len(dot), limit)
-	},
+	maxBits:         maxBitsBy(64, maxBitsAVX512),
+	squaredDistance: squaredDistanceBy(16, squaredDistanceAVX512),
+	below:           belowBySixteen(belowAVX512),
 
 	vector: &vectorAVX512,
 }
@@ -79,27 +65,13 @@ var pathAVX2 = path{
 		copyPanel: copyPanelF64AVX2x2, transpose: transposeF64AVX2, block: 4,
 	},
 	gram:   gramPath{lanes: 4, kernel: []gramKernel{gramAVX2x1, gramAVX2x2, gramAVX2x3}, copyPanel: copyPanelF64AVX2x3},
-	grid:   gridBy2,
-	addInt: addIntBy2,
+	grid:   gridByFour(gridAVX2),
+	addInt: addIntByFour(addIntAVX2),
 	maxAbs: maxAbsAVX2, strip: 32,
 
-	maxBits: func(x []float32) uint32 {
-		whole, top := len(x)&^31, uint32(0)
-		if whole > 0 {
-			top = maxBitsAVX2(&x[0], whole)
-		}
-		return max(top, maxBitsPortable(x[whole:]))
-	},
-	squaredDistance: func(x, y []float32) float64 {
-		whole, sum := len(x)&^7, 0.0
-		if whole > 0 {
-			sum = squaredDistanceAVX2(&x[0], &y[0], whole)
-		}
-		return sum + squaredDistancePortable(x[whole:], y[whole:])
-	},
-	below: func(bits []uint8, dot, norm []float32, limit float32) {
-		belowAVX2(&bits[0], &dot[0], &norm[0], len(dot), limit)
-	},
+	maxBits:         maxBitsBy(32, maxBitsAVX2),
+	squaredDistance: squaredDistanceBy(8, squaredDistanceAVX2),
+	below:           belowBySixteen(belowAVX2),
 
 	vector: &vectorAVX2,
 }
@@ -108,27 +80,15 @@ func gridBy512(dst []float64, ldd int, x []float32, n, d int, scale, origin []fl
 	return gridAVX512(&dst[0], ldd, &x[0], n, d, &scale[0], &origin[0]) == 0
 }
 
-func gridBy2(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool {
-	inside := true
-	whole := d &^ 3
-	if whole > 0 {
-		inside = gridAVX2(&dst[0], ldd, &x[0], d, n, whole, &scale[0], &origin[0]) == 0
-	}
-	if whole < d {
-		for i := range n {
-			row := gridRow(dst[i*ldd+whole:i*ldd+d], x[i*d+whole:i*d+d], scale[whole:d], origin[whole:d])
-			inside = inside && row
-		}
-	}
-	return inside
-}
-
 func addIntBy512(acc []int64, x []float64) { addIntAVX512(&acc[0], &x[0], len(x)) }
 
-func addIntBy2(acc []int64, x []float64) {
-	whole := len(x) &^ 3
-	if whole > 0 {
-		addIntAVX2(&acc[0], &x[0], whole)
+// maxBitsBy takes the size of a group: a power of two.
+func maxBitsBy(group int, kernel func(x *float32, n int) uint32) func([]float32) uint32 {
+	return func(x []float32) uint32 {
+		whole, top := len(x)&^(group-1), uint32(0)
+		if whole > 0 {
+			top = kernel(&x[0], whole)
+		}
+		return max(top, maxBitsPortable(x[whole:]))
 	}
-	addIntPortable(acc[whole:], x[whole:])
 }

@@ -2,10 +2,11 @@ package num
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"syscall"
 	"testing"
 )
 
@@ -17,20 +18,21 @@ func TestPathCanBeForced(t *testing.T) {
 		}
 		return
 	}
-	if runtime.GOARCH != "amd64" {
+	if len(available) == 1 {
 		t.Skip("this machine has the portable path alone")
 	}
-	for _, p := range available {
-		if p.name == "avx512" {
-			continue
-		}
+	for _, p := range available[1:] {
 		debug := "cpu.avx512f=off"
 		if p.name == "portable" {
-			debug += ",cpu.avx2=off"
+			debug += ",cpu.avx2=off,cpu.asimd=off"
 		}
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestPathCanBeForced$|^TestGramIntHoldsItsBlocks$|^TestGemmScales$")
 		cmd.Env = append(os.Environ(), "GODEBUG="+debug, "GIMBAL_NUM_PATH="+p.name)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("under an emulator, which this machine does not call by itself")
+		}
+		if err != nil {
 			t.Errorf("GODEBUG=%s: %v\n%s", debug, err, out)
 		}
 	}

@@ -32,7 +32,11 @@ func Peak[T Float]() float64 {
 func runPeak[T Float](g *gemmPath[T], a, b, c []T, k int, run func(lanes, rows, vectors int, call func()) float64) float64 {
 	rows, vectors := g.rows[0], len(g.kernel)
 	kernel := g.kernel[vectors-1][rows]
+	row, step := k, 1
+	if g.columns {
+		row, step = 1, rows
+	}
 	return run(g.lanes, rows, vectors, func() {
-		kernel(k, &a[0], k, 1, &b[0], g.width(), &c[0], g.width(), g.width(), 1, 0, uintptr(unsafe.Pointer(&b[0])))
+		kernel(k, &a[0], row, step, &b[0], g.width(), &c[0], g.width(), g.width(), 1, 0, uintptr(unsafe.Pointer(&b[0])))
 	})
 }

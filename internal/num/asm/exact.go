@@ -8,8 +8,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+const (
+	gramSignature      = "func(n int, a, b *float64, acc *int64, ld int)"
+	gridSignature      = "func(dst *float64, ldd int, x *float32, n, d int, scale, origin *float64) (outside int)"
+	gridWholeSignature = "func(dst *float64, ldd int, x *float32, ldx, n, d int, scale, origin *float64) (outside int)"
+	addIntSignature    = "func(acc *int64, x *float64, n int)"
+	maxAbsSignature    = "func(dst, x *float32, ldx, n, d int)"
+)
+
+var gridLimitBits = math.Float64bits(1 << 22) // 2^num.GridBits
+
 // The constants of the exact kernels.
-func (g *gen) gridLimit() operand.Mem { return g.word("gridLimit", math.Float64bits(1<<22)) } // 2^num.GridBits
+func (g *gen) gridLimit() operand.Mem { return g.word("gridLimit", gridLimitBits) }
 func (g *gen) absMask() operand.Mem   { return g.word("absMask", 1<<63-1) }
 
 func exactFile(g *gen) {
@@ -75,7 +85,7 @@ func maxBits(g *gen, v isa) {
 func maxAbs(g *gen, v isa) {
 	const strip = 4
 	name := "maxAbs" + v.name
-	g.begin(name, "func(dst, x *float32, ldx, n, d int)",
+	g.begin(name, maxAbsSignature,
 		fmt.Sprintf("%s: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of %d. NaN is passed over.", name, strip*v.bytes/4))
 	dst, x, ldx, n, d := g.arg("dst"), g.arg("x"), g.stride("ldx", f32), g.arg("n"), g.arg("d")
 	abs, t, top := g.vec(v), g.vecs(v, strip), g.vecs(v, strip)
@@ -114,7 +124,7 @@ const gramPanel = 3
 func gramKernel(g *gen, v isa, rows, vectors int) {
 	name := fmt.Sprintf("gram%sx%d", v.name, vectors)
 	width := gramPanel * v.bytes // bytes from row to row
-	g.begin(name, "func(n int, a, b *float64, acc *int64, ld int)",
+	g.begin(name, gramSignature,
 		fmt.Sprintf("%s adds the %dx%d tile of the Gram matrix of n ≥ 1 rows to acc.", name, rows, vectors*v.bytes/8))
 	n, a, b := g.arg("n"), g.arg("a"), g.arg("b")
 	p, ld := g.arg("acc"), g.stride("ld", f64)
@@ -240,8 +250,6 @@ func (g *gen) toInt2(c intConst, r reg.VecVirtual, m operand.Mem) {
 	g.VMOVDQU(r, m)                      //
 }
 
-const gridSignature = "func(dst *float64, ldd int, x *float32, n, d int, scale, origin *float64) (outside int)"
-
 // gridKernel512 emits Grid. The product and the difference stay apart: fused, they would round otherwise than portable code.
 func gridKernel512(g *gen) {
 	g.begin("gridAVX512", gridSignature, "gridAVX512 is Grid for n, d ≥ 1; outside ≠ 0 when a value left the grid.")
@@ -312,7 +320,7 @@ func gridKernel512(g *gen) {
 
 // gridKernel2 emits the same for whole groups of four columns; the caller does the rest.
 func gridKernel2(g *gen) {
-	g.begin("gridAVX2", "func(dst *float64, ldd int, x *float32, ldx, n, d int, scale, origin *float64) (outside int)",
+	g.begin("gridAVX2", gridWholeSignature,
 		"gridAVX2 is Grid for n ≥ 1 and d a positive multiple of 4; outside ≠ 0 when a value left the grid.")
 	dst, ldd, x, ldx := g.arg("dst"), g.stride("ldd", f64), g.arg("x"), g.stride("ldx", f32)
 	n, d, scale, origin := g.arg("n"), g.arg("d"), g.arg("scale"), g.arg("origin")
@@ -347,7 +355,7 @@ func gridKernel2(g *gen) {
 }
 
 func addInt512(g *gen) {
-	g.begin("addIntAVX512", "func(acc *int64, x *float64, n int)", "addIntAVX512 adds integer-valued x to acc; n ≥ 1.")
+	g.begin("addIntAVX512", addIntSignature, "addIntAVX512 adds integer-valued x to acc; n ≥ 1.")
 	acc, x, n := g.arg("acc"), g.arg("x"), g.arg("n")
 	v := g.ZMM()
 	g.Label("loop")
@@ -373,7 +381,7 @@ func addInt512(g *gen) {
 }
 
 func addInt2(g *gen) {
-	g.begin("addIntAVX2", "func(acc *int64, x *float64, n int)", "addIntAVX2 adds integer-valued x to acc; n is a positive multiple of 4.")
+	g.begin("addIntAVX2", addIntSignature, "addIntAVX2 adds integer-valued x to acc; n is a positive multiple of 4.")
 	acc, x, n := g.arg("acc"), g.arg("x"), g.arg("n")
 	c := g.newIntConst(g.vecs(avx2, 3), g.vecs(avx2, 1))
 	v := g.YMM()

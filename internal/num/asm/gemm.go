@@ -23,14 +23,17 @@ func gemmFile(g *gen) {
 	}
 }
 
+func gemmSignature(e elem) string {
+	return fmt.Sprintf("func(k int, a *%[1]s, rowA, stepA int, b *%[1]s, stepB int, c *%[1]s, rowC int, n int, alpha %[1]s, add int, next uintptr)", e.goType)
+}
+
 // gemmKernel emits C = alpha·A·B (+ C when add ≠ 0) for a tile of fixed rows and of n columns, n at most vectors·lanes.
 // Every element is one chain of fused multiply-adds over k, started at zero, whatever the tile's shape: that is why
 // an element's bits cannot depend on the tile it falls into. Without masks n must be full. Each step also fetches the
 // next gemmAhead bytes from next on, which may point anywhere, into the cache.
 func gemmKernel(g *gen, v isa, e elem, rows, vectors int) {
 	name := fmt.Sprintf("gemm%s%sx%dx%d", e.name, v.name, rows, vectors)
-	sig := fmt.Sprintf("func(k int, a *%[1]s, rowA, stepA int, b *%[1]s, stepB int, c *%[1]s, rowC int, n int, alpha %[1]s, add int, next uintptr)", e.goType)
-	g.begin(name, sig, fmt.Sprintf("%s multiplies %d rows of A, elements rowA and stepA apart, into a tile of %d columns.", name, rows, vectors*v.bytes/e.bytes))
+	g.begin(name, gemmSignature(e), fmt.Sprintf("%s multiplies %d rows of A, elements rowA and stepA apart, into a tile of %d columns.", name, rows, vectors*v.bytes/e.bytes))
 
 	var mask reg.OpmaskVirtual
 	if v.masks {

@@ -38,8 +38,10 @@ var (
 	f64 = elem{"F64", "float64", 8}
 )
 
-// shift returns log2 of the element's size.
-func (e elem) shift() operand.Op { return operand.Imm(uint64(math.Ilogb(float64(e.bytes)))) }
+// log2 returns log2 of the element's size.
+func (e elem) log2() int { return math.Ilogb(float64(e.bytes)) }
+
+func (e elem) shift() operand.Op { return operand.Imm(uint64(e.log2())) }
 
 // begin opens a function without a stack frame.
 func (g *gen) begin(name, signature, doc string) {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -37,11 +38,27 @@ var files = []struct {
 	{"rows_amd64", rowsFile},
 }
 
+var neonFiles = []struct {
+	name string
+	emit func(*neon)
+}{
+	{"gemm_arm64", neonGemmFile},
+	{"pack_arm64", neonPackFile},
+	{"exact_arm64", neonExactFile},
+	{"nearest_arm64", neonNearestFile},
+}
+
 func main() {
 	dir := flag.String("dir", "..", "folder to write to")
 	flag.Parse()
 	for _, f := range files {
 		if err := write(filepath.Join(*dir, f.name), f.emit); err != nil {
+			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
+			os.Exit(1)
+		}
+	}
+	for _, f := range neonFiles {
+		if err := writeNEON(filepath.Join(*dir, f.name), f.emit); err != nil {
 			fmt.Fprintf(os.Stderr, "asm: %s: %v\n", f.name, err)
 			os.Exit(1)
 		}
@@ -91,4 +108,12 @@ func checkRegisters(file *ir.File) error {
 		}
 	}
 	return nil
+}
+
+// writeNEON emits base.s and base.go.
+func writeNEON(base string, emit func(*neon)) error {
+	var a neon
+	emit(&a)
+	text, stubs := a.file()
+	return errors.Join(os.WriteFile(base+".s", []byte(text), 0o644), os.WriteFile(base+".go", []byte(stubs), 0o644))
 }

@@ -5,6 +5,11 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+const (
+	squaredDistanceSignature = "func(x, y *float32, n int) float64"
+	belowSignature           = "func(bits *uint8, dot, norm *float32, n int, limit float32)"
+)
+
 func nearestFile(g *gen) {
 	for _, v := range []isa{avx512, avx2} {
 		squaredDistance(g, v)
@@ -15,7 +20,7 @@ func nearestFile(g *gen) {
 // squaredDistance emits Σ(x−y)² of float32 rows in float64: two accumulators, joined in a fixed order.
 func squaredDistance(g *gen, v isa) {
 	lanes := v.bytes / 8
-	g.begin("squaredDistance"+v.name, "func(x, y *float32, n int) float64",
+	g.begin("squaredDistance"+v.name, squaredDistanceSignature,
 		"squaredDistance"+v.name+" sums (x−y)² in float64; n is a positive multiple of "+map[int]string{16: "16", 8: "8"}[2*lanes]+".")
 	x, y, n := g.arg("x"), g.arg("y"), g.arg("n")
 	acc, a, b := g.vecs(v, 2), g.vecs(v, 2), g.vecs(v, 2)
@@ -52,7 +57,7 @@ func squaredDistance(g *gen, v isa) {
 
 // below emits the search for norm − 2·dot ≤ limit, one bit a value; NaN counts as below.
 func below(g *gen, v isa) {
-	g.begin("below"+v.name, "func(bits *uint8, dot, norm *float32, n int, limit float32)",
+	g.begin("below"+v.name, belowSignature,
 		"below"+v.name+" sets bit i where norm[i] − 2·dot[i] is not above limit; n is a positive multiple of 16.")
 	bits, dot, norm, n := g.arg("bits"), g.arg("dot"), g.arg("norm"), g.arg("n")
 	two, limit, t := g.vec(v), g.vec(v), g.vec(v)

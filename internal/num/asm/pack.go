@@ -18,11 +18,19 @@ func packFile(g *gen) {
 	transpose64(g)
 }
 
+func copyPanelSignature(e elem) string {
+	return fmt.Sprintf("func(dst, src *%s, lds, n, w int)", e.goType)
+}
+
+func transposeSignature(e elem) string {
+	return fmt.Sprintf("func(dst *%[1]s, ldd int, src *%[1]s, lds, k int)", e.goType)
+}
+
 // copyPanel emits the copy of n rows of vectors·lanes columns, lds apart, to consecutive rows. With masks the last
 // columns, from w on, are written as zeros; without, w must be full.
 func copyPanel(g *gen, v isa, e elem, vectors int) {
 	name := fmt.Sprintf("copyPanel%s%sx%d", e.name, v.name, vectors)
-	g.begin(name, fmt.Sprintf("func(dst, src *%s, lds, n, w int)", e.goType),
+	g.begin(name, copyPanelSignature(e),
 		fmt.Sprintf("%s copies n ≥ 1 rows of w ≤ %d columns to rows of that width.", name, vectors*v.bytes/e.bytes))
 	dst, src, lds, n := g.arg("dst"), g.arg("src"), g.stride("lds", e), g.arg("n")
 	var masks []reg.OpmaskVirtual
@@ -59,7 +67,7 @@ func copyPanel(g *gen, v isa, e elem, vectors int) {
 
 // transpose32 emits the transposition of 8 rows of a multiple of 8 columns.
 func transpose32(g *gen) {
-	g.begin("transposeF32AVX2", "func(dst *float32, ldd int, src *float32, lds, k int)",
+	g.begin("transposeF32AVX2", transposeSignature(f32),
 		"transposeF32AVX2 writes 8 rows of k columns, k a positive multiple of 8, as k rows of 8 columns.")
 	dst, ldd, src, lds, k := g.arg("dst"), g.stride("ldd", f32), g.arg("src"), g.stride("lds", f32), g.arg("k")
 	r := g.vecs(avx2, 8)
@@ -102,7 +110,7 @@ func transpose32(g *gen) {
 
 // transpose64 emits the transposition of 4 rows of a multiple of 4 columns.
 func transpose64(g *gen) {
-	g.begin("transposeF64AVX2", "func(dst *float64, ldd int, src *float64, lds, k int)",
+	g.begin("transposeF64AVX2", transposeSignature(f64),
 		"transposeF64AVX2 writes 4 rows of k columns, k a positive multiple of 4, as k rows of 4 columns.")
 	dst, ldd, src, lds, k := g.arg("dst"), g.stride("ldd", f64), g.arg("src"), g.stride("lds", f64), g.arg("k")
 	r := g.vecs(avx2, 4)
