@@ -29,6 +29,7 @@ var files = []struct {
 	{"pack_amd64", packFile},
 	{"exact_amd64", exactFile},
 	{"nearest_amd64", nearestFile},
+	{"gemv_amd64", gemvFile},
 }
 
 func main() {
