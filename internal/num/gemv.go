@@ -18,9 +18,8 @@ type rowPath[T Float] struct {
 }
 
 func rowsOf[T Float]() *rowPath[T] {
-	var zero T
-	if unsafe.Sizeof(zero) == 4 {
-		return any(&active.rows32).(*rowPath[T])
+	if r, ok := any(&active.rows32).(*rowPath[T]); ok {
+		return r
 	}
 	return any(&active.rows64).(*rowPath[T])
 }
