@@ -5,7 +5,6 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/lapack"
 	"gonum.org/v1/gonum/lapack/lapack64"
 )
 
@@ -70,18 +69,4 @@ func (c *Chol) Whitener() []float64 {
 		}
 	}
 	return w
-}
-
-// SymEigen returns the eigenvalues of symmetric a (n×n, kept as it is) in ascending order and the eigenvectors as columns.
-func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
-	values, vectors = make([]float64, n), append([]float64(nil), a[:n*n]...)
-	if n == 0 {
-		return values, vectors, true
-	}
-	sym := blas64.Symmetric{N: n, Stride: n, Data: vectors, Uplo: blas.Upper}
-	work := make([]float64, 1)
-	lapack64.Syev(lapack.EVCompute, sym, values, work, -1)
-	work = make([]float64, int(work[0]))
-	ok = lapack64.Syev(lapack.EVCompute, sym, values, work, len(work))
-	return values, vectors, ok
 }
