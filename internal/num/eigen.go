@@ -29,12 +29,11 @@ func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 		}
 	}
 	// Scaled by a power of two, squares neither overflow nor vanish.
-	exp := 0
-	if top > 0 {
-		_, exp = math.Frexp(top)
-		for i, v := range work {
-			work[i] = math.Ldexp(v, -exp)
-		}
+	_, exp := math.Frexp(top)
+	half := math.Ldexp(1, -exp/2)
+	rest := math.Ldexp(1, -exp+exp/2)
+	for i, v := range work {
+		work[i] = v * half * rest
 	}
 	workers := 1
 	if n*n*n >= gemmGrain {
