@@ -34,30 +34,37 @@ func Syrk[T Float](trans bool, n, k int, alpha T, a []T, lda int, beta T, c []T,
 	mirror(c, n, ldc)
 }
 
-// mirror copies the lower triangle of c (n×n) to the upper one, in squares that stay in the nearest cache.
+// mirror copies the lower triangle of c (n×n) to the upper one, in squares.
 func mirror[T Float](c []T, n, ldc int) {
-	const side = 32
+	const side = 64
 	for i0 := 0; i0 < n; i0 += side {
-		for j0 := 0; j0 <= i0; j0 += side {
-			for i := i0; i < min(i0+side, n); i++ {
-				for j := j0; j < min(j0+side, i); j++ {
-					c[j*ldc+i] = c[i*ldc+j]
-				}
+		h := min(side, n-i0)
+		for j0 := 0; j0 < i0; j0 += side {
+			transposed(c[j0*ldc+i0:], ldc, c[i0*ldc+j0:], ldc, h, side)
+		}
+		for i := i0; i < i0+h; i++ {
+			for j := i0; j < i; j++ {
+				c[j*ldc+i] = c[i*ldc+j]
 			}
 		}
 	}
 }
 
-// transposed writes the transpose of a (m×n) to dst (n×m), in squares.
+// transposed writes the transpose of a (m×n) to dst (n×m). It takes few columns at a time: rows a power of two apart
+// would drive each other out of the cache.
 func transposed[T Float](dst []T, ldd int, a []T, lda, m, n int) {
-	const side = 16
-	for i0 := 0; i0 < m; i0 += side {
-		for j0 := 0; j0 < n; j0 += side {
-			for j := j0; j < min(j0+side, n); j++ {
-				row := dst[j*ldd : j*ldd+m]
-				for i := i0; i < min(i0+side, m); i++ {
-					row[i] = a[i*lda+j]
-				}
+	const strip = 8
+	g := gemmOf[T]()
+	for j0 := 0; j0 < n; j0 += strip {
+		w, i := min(strip, n-j0), 0
+		if g.transpose != nil && w == strip {
+			for ; i+g.block <= m; i += g.block {
+				g.transpose(&dst[j0*ldd+i], ldd, &a[i*lda+j0], lda, strip)
+			}
+		}
+		for ; i < m; i++ {
+			for j := j0; j < j0+w; j++ {
+				dst[j*ldd+i] = a[i*lda+j]
 			}
 		}
 	}
