@@ -136,6 +136,20 @@ func gemvRun[T Float](r *rowPath[T], workers int, trans bool, m, n int, alpha T,
 	})
 }
 
+// SquaredNorms writes the squared length of each of m rows of n values to dst, each row's a function of the row alone.
+func SquaredNorms[T Float](dst, x []T, m, n int) {
+	checkMatrix("SquaredNorms", "dst", len(dst), 1, m, m)
+	if m <= 0 || n <= 0 {
+		clear(dst[:m])
+		return
+	}
+	checkMatrix("SquaredNorms", "x", len(x), m, n, n)
+	rows := rowsOf[T]()
+	for i := range m {
+		dst[i] = rows.dot1(x[i*n:(i+1)*n], x[i*n:(i+1)*n])
+	}
+}
+
 func portableRows[T Float]() rowPath[T] {
 	dot := func(n int, a *T, _ int, x, dst *T) { *dst = dotPortable(unsafe.Slice(a, n), unsafe.Slice(x, n)) }
 	add := func(n int, a *T, _ int, coef, y *T) { addPortable(*coef, unsafe.Slice(a, n), unsafe.Slice(y, n)) }
