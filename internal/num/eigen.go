@@ -17,6 +17,15 @@ func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 		return []float64{}, []float64{}, true
 	}
 	checkMatrix("SymEigen", "A", len(a), n, n, n)
+	workers := 1
+	if n*n*n >= gemmGrain {
+		workers = hire()
+		defer dismiss(workers)
+	}
+	return symEigen(a, n, workers)
+}
+
+func symEigen(a []float64, n, workers int) (values, vectors []float64, ok bool) {
 	work := make([]float64, n*n)
 	top := 0.0
 	for i := range n {
@@ -28,25 +37,14 @@ func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 			work[i*n+i+j] = v
 		}
 	}
-	// Scaled by a power of two, squares neither overflow nor vanish.
-	_, exp := math.Frexp(top)
-	half := math.Ldexp(1, -exp/2)
-	rest := math.Ldexp(1, -exp+exp/2)
-	for i, v := range work {
-		work[i] = v * half * rest
-	}
-	workers := 1
-	if n*n*n >= gemmGrain {
-		workers = hire()
-		defer dismiss(workers)
-	}
+	exp := powerScale(work, top)
 	t := newTridiagonal(work, n, workers)
 	t.reduce()
 	c := &conquest{n: n, workers: workers, d: t.d, e: slices.Clone(t.e), q: make([]float64, n*n), kept: make([]float64, n*n), roots: make([]float64, n*n)}
 	if !c.run() {
 		return nil, nil, false
 	}
-	t.reflect(c.q)
+	t.reflections().apply(true, c.q, n, n)
 	values, vectors = make([]float64, n), c.roots // no longer needed
 	order := ascending(c.d)
 	rows := c.kept
@@ -54,20 +52,28 @@ func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 		values[i] = math.Ldexp(c.d[from], exp)
 		row := rows[i*n : (i+1)*n]
 		copy(row, c.q[from*n:(from+1)*n])
-		large := 0
-		for j, v := range row {
-			if math.Abs(v) > math.Abs(row[large]) {
-				large = j
-			}
-		}
-		if row[large] < 0 {
-			for j := range row {
-				row[j] = -row[j]
-			}
+		if largest(row) < 0 {
+			negate(row)
 		}
 	}
 	transposed(vectors, n, rows, n, n, n)
 	return values, vectors, true
+}
+
+// largest returns the value of largest size, the first of equals.
+func largest(x []float64) (top float64) {
+	for _, v := range x {
+		if math.Abs(v) > math.Abs(top) {
+			top = v
+		}
+	}
+	return top
+}
+
+func negate(x []float64) {
+	for i, v := range x {
+		x[i] = -v
+	}
 }
 
 // ascending returns the order of d, equals as they stand.

@@ -3,9 +3,8 @@ package num
 import "math"
 
 const (
-	reducePanel  = 32      // columns that are reduced before the rest is updated
-	reflectPanel = 64      // reflections that are applied together
-	symvChunk    = 1 << 16 // values of a triangle that are a task
+	reducePanel = 32      // columns that are reduced before the rest is updated
+	symvChunk   = 1 << 16 // values of a triangle that are a task
 )
 
 // tridiagonal is the reduction QᵀAQ = T of a symmetric matrix, whose upper triangle is read.
@@ -91,21 +90,6 @@ func (t *tridiagonal) reduce() {
 // addScaled: y += c·x.
 func addScaled(c float64, x, y []float64) { active.rows64.add(len(x), &x[0], 0, &c, &y[0]) }
 
-// reflection makes x the vector v, v[0] = 1 left out, of the reflection I − tau·v·vᵀ that turns x into (beta, 0, …).
-func reflection(x []float64) (beta, tau float64) {
-	alpha, rest := x[0], x[1:]
-	norm := math.Sqrt(active.rows64.dot1(rest, rest))
-	if norm == 0 {
-		return alpha, 0
-	}
-	beta = -math.Copysign(math.Hypot(alpha, norm), alpha)
-	scale := 1 / (alpha - beta)
-	for i := range rest {
-		rest[i] *= scale
-	}
-	return beta, (beta - alpha) / beta
-}
-
 func symvChunks(m int) int { return max(1, m*m/2/symvChunk) }
 
 // symv writes the product of the matrix's part from row and column at on with x to y. It reads the upper triangle once;
@@ -170,51 +154,7 @@ func (t *tridiagonal) symvRows(at, lo, hi int, x, y []float64) {
 	}
 }
 
-// reflect multiplies the rows of z (n×n), eigenvectors of T, by Qᵀ, so that they become eigenvectors of A.
-func (t *tridiagonal) reflect(z []float64) {
-	n := t.n
-	count := n - 1
-	v, y := make([]float64, reflectPanel*n), make([]float64, 2*n*reflectPanel)
-	for last := count; last > 0; {
-		from := (last - 1) / reflectPanel * reflectPanel
-		k := last - from
-		// Reflection from+i lies in row from+i, its one in column from+i+1.
-		m := n - from - 1
-		for i := range k {
-			row := v[i*m : (i+1)*m]
-			clear(row[:i])
-			row[i] = 1
-			copy(row[i+1:], t.a[(from+i)*n+from+i+2:(from+i+1)*n])
-		}
-		factor := compactWY(v, t.tau[from:last], k, m, t.workers)
-		block := z[from+1:]
-		// Z ← Z·(I − Vᵀ·factorᵀ·V)
-		applyRight(&active.f64, t.workers, block, n, n, v, k, m, factor, true, y)
-		last = from
-	}
-}
-
-// compactWY returns the upper triangular k×k T with H₀·H₁·…·H(k−1) = I − Vᵀ·T·V, the reflections being the rows of v (k×m).
-func compactWY(v, tau []float64, k, m, workers int) []float64 {
-	t, gram := make([]float64, k*k), make([]float64, k*k)
-	gemmRun(&active.f64, workers, false, true, k, k, m, 1, v, m, v, m, false, gram, k)
-	for i := range k {
-		for r := range i {
-			s := 0.0
-			for p := r; p < i; p++ {
-				s += float64(t[r*k+p] * gram[p*k+i])
-			}
-			t[r*k+i] = -tau[i] * s
-		}
-		t[i*k+i] = tau[i]
-	}
-	return t
-}
-
-// applyRight computes Z −= (Z·Vᵀ)·op(T)·V for rows of Z (h×m) and the reflections v (k×m); y has room for 2·h·k values.
-func applyRight(g *gemmPath[float64], workers int, z []float64, ldz, h int, v []float64, k, m int, t []float64, trans bool, y []float64) {
-	y, u := y[:h*k], y[h*k:2*h*k]
-	gemmRun(g, workers, false, true, h, k, m, 1, z, ldz, v, m, false, y, k)
-	gemmRun(g, workers, false, trans, h, k, k, 1, y, k, t, k, false, u, k)
-	gemmRun(g, workers, false, false, h, m, k, -1, u, k, v, m, true, z, ldz)
+// reflections are those of QᵀAQ = T.
+func (t *tridiagonal) reflections() *reflections {
+	return &reflections{count: t.n - 1, width: t.n, shift: 1, a: t.a, lda: t.n, tau: t.tau, workers: t.workers}
 }
