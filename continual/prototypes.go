@@ -82,7 +82,7 @@ func (m *PrototypesModel) Classes() []string { return m.classes }
 // Means returns the K class means, K×D. The caller must not change them.
 func (m *PrototypesModel) Means() []float64 { return m.means }
 
-// cosines calls f with each row's cosine to every class.
+// cosines calls f with each row's cosine to every class; rows come in any order, several at once.
 func (m *PrototypesModel) cosines(in *data.Table, f func(row int, cosine []float64)) error {
 	if err := width("prototypes", in, m.unit.D); err != nil {
 		return err

@@ -152,8 +152,9 @@ func (m *GaussianADModel) Score(in *data.Table) ([]float64, error) {
 	n, _ := in.Dims()
 	out, r := make([]float64, n), m.whiten.R
 	m.whiten.Each(in.X(), n, func(lo, hi int, z []float64) {
-		for i := range hi - lo {
-			out[lo+i] = math.Sqrt(num.SquaredNorm(z[i*r : (i+1)*r]))
+		num.SquaredNorms(out[lo:hi], z, hi-lo, r)
+		for i := lo; i < hi; i++ {
+			out[i] = math.Sqrt(out[i])
 		}
 	})
 	return out, nil

@@ -80,7 +80,7 @@ type MahalanobisModel struct {
 	predictive bool
 }
 
-// distances calls f with each row's squared distance to every class mean.
+// distances calls f with each row's squared distance to every class mean; rows come in any order, several at once.
 func (m *MahalanobisModel) distances(in *data.Table, f func(row int, squared []float64)) error {
 	if err := width("mahalanobis", in, m.whiten.D); err != nil {
 		return err
@@ -121,14 +121,15 @@ func (m *MahalanobisModel) table(in *data.Table, link func(logits []float64)) (*
 		return nil, fmt.Errorf("%w: fitted without any, so there are no classes to choose from", data.ErrLabels)
 	}
 	n, _ := in.Dims()
-	out := make([]float32, 0, n*len(m.classes))
-	err := m.distances(in, func(_ int, x []float64) {
+	k := len(m.classes)
+	out := make([]float32, n*k)
+	err := m.distances(in, func(row int, x []float64) {
 		for c := range x {
 			x[c] /= -2
 		}
 		link(x)
-		for _, v := range x {
-			out = append(out, float32(v))
+		for c, v := range x {
+			out[row*k+c] = float32(v)
 		}
 	})
 	if err != nil {

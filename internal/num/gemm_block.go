@@ -67,8 +67,22 @@ type panels[T Float] struct {
 	panel, step int
 }
 
+// triangle says which elements of a square C are wanted; others, at least those far from the diagonal, are not computed.
+type triangle int
+
+const (
+	whole triangle = iota
+	lower
+	upper
+)
+
 // gemmRun is Gemm with sizes checked and C scaled: add tells whether C is added to or overwritten.
 func gemmRun[T Float](g *gemmPath[T], workers int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, add bool, c []T, ldc int) {
+	gemmPart(g, workers, whole, transA, transB, m, n, k, alpha, a, lda, b, ldb, add, c, ldc)
+}
+
+// gemmPart is gemmRun for a part of C; what else of C it touches is of undefined content afterwards.
+func gemmPart[T Float](g *gemmPath[T], workers int, part triangle, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, add bool, c []T, ldc int) {
 	av := view[T]{at: &a[0], row: lda, step: 1}
 	if transA {
 		av.row, av.step = 1, lda
@@ -78,14 +92,14 @@ func gemmRun[T Float](g *gemmPath[T], workers int, transA, transB bool, m, n, k 
 	packA := !g.direct || g.columns && !transA && m > 1 || g.wantPackA(m, n, k, lda, transA)
 	if !packB && !g.masked && n%width != 0 {
 		// Without masks the last panel needs zeros beside it.
-		whole := n - n%width
-		if whole > 0 {
-			gemmRun(g, workers, transA, transB, m, whole, k, alpha, a, lda, b, ldb, add, c, ldc)
+		full := n - n%width
+		if full > 0 {
+			gemmPart(g, workers, part, transA, transB, m, full, k, alpha, a, lda, b, ldb, add, c, ldc)
 		}
-		b, c, n, packB = b[whole:], c[whole:], n-whole, true
+		b, c, n, packB, part = b[full:], c[full:], n-full, true, whole
 	}
 
-	j := gemmJob[T]{gemmPath: g, transB: transB, m: m, n: n, k: k, alpha: alpha, a: av, b: b, ldb: ldb, add: add, c: &c[0], ldc: ldc}
+	j := gemmJob[T]{gemmPath: g, part: part, transB: transB, m: m, n: n, k: k, alpha: alpha, a: av, b: b, ldb: ldb, add: add, c: &c[0], ldc: ldc}
 	if workers == 1 && !packA && !packB {
 		j.direct1()
 		return
@@ -108,6 +122,7 @@ func gemmRun[T Float](g *gemmPath[T], workers int, transA, transB bool, m, n, k 
 // a panel a task, and multiplied, a block of C a task, which runs over the span's blocks of gemmDepth.
 type gemmJob[T Float] struct {
 	*gemmPath[T]
+	part    triangle
 	transB  bool
 	m, n, k int
 	alpha   T
@@ -200,6 +215,16 @@ func (j *gemmJob[T]) do(phase, worker, i int) {
 	cuts := (cols + j.across - 1) / j.across
 	i0, j0 := i/cuts*j.height, i%cuts*j.across
 	h, w := min(j.height, j.m-i0), min(j.across, cols-j0)
+	switch j.part {
+	case lower:
+		w = min(w, i0+h-left-j0)
+	case upper:
+		skip := max(0, (i0-left-j0)/width*width)
+		j0, w = j0+skip, w-skip
+	}
+	if w <= 0 {
+		return
+	}
 	for p := 0; p < span; p += gemmDepth {
 		depth := min(gemmDepth, span-p)
 		a := view[T]{at: offset(j.a.at, i0*j.a.row+(from+p)*j.a.step), row: j.a.row, step: j.a.step}

@@ -13,6 +13,8 @@ type path struct {
 	f32    gemmPath[float32]
 	f64    gemmPath[float64]
 	gram   gramPath
+	rows32 rowPath[float32]
+	rows64 rowPath[float64]
 	grid   func(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool
 	addInt func(acc []int64, x []float64)
 	maxAbs func(dst, x *float32, ldx, n, d int) // d a multiple of strip
@@ -43,6 +45,8 @@ var portable = path{
 	f32:    portableGemm[float32](),
 	f64:    portableGemm[float64](),
 	gram:   gramPath{lanes: 4, kernel: []gramKernel{gramPortable}},
+	rows32: portableRows[float32](),
+	rows64: portableRows[float64](),
 	grid:   gridPortable,
 	addInt: addIntPortable,
 

@@ -34,6 +34,8 @@ var pathNEON = path{
 		copyPanel: copyPanelF64NEONx4, transpose: transposeF64NEONx4, block: 4, transposeTile: transposeF64NEONx6,
 	},
 	gram:   gramPath{lanes: 4, kernel: []gramKernel{gramNEONx1, gramNEONx2, gramNEONx3}, copyPanel: copyPanelF64NEONx6},
+	rows32: portableRows[float32](),
+	rows64: portableRows[float64](),
 	grid:   gridByFour(gridNEON),
 	addInt: addIntByFour(addIntNEON),
 	maxAbs: maxAbsNEON, strip: 16,

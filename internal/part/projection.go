@@ -12,26 +12,59 @@ type Projection struct {
 	Matrix []float64 // D×R
 }
 
-// projectionRows is how many rows a projection handles at a time: a block and its result stay in the second-level cache.
-const projectionRows = 256
+const (
+	projectionRows = 256 // rows that are handled at a time: a block and its result stay in the second-level cache
+	projectionCols = 128 // columns of the matrix that may share the rows which are all zero below
+)
 
-// Each calls f with the projected rows of x (n×D), block by block in order: rows lo to hi−1, (hi−lo)×R.
-// f must not keep z.
+// Each calls f with the projected rows of x (n×D), block by block: rows lo to hi−1, (hi−lo)×R. Several goroutines do, so
+// blocks come in any order; a row's result depends neither on its block nor on their number. f must not keep z.
 func (p *Projection) Each(x []float32, n int, f func(lo, hi int, z []float64)) {
-	centred, z := make([]float64, projectionRows*p.D), make([]float64, projectionRows*p.R)
-	for lo := 0; lo < n; lo += projectionRows {
-		hi := min(lo+projectionRows, n)
-		m := hi - lo
-		for i := range m {
-			row := x[(lo+i)*p.D : (lo+i+1)*p.D]
-			out := centred[i*p.D : (i+1)*p.D]
-			for j, v := range row {
-				out[j] = float64(v) - p.Center[j]
+	depths := p.depths(n)
+	num.Parallel((n+projectionRows-1)/projectionRows, 1, func(first, last int) {
+		most := min(n, projectionRows)
+		centred, z := make([]float64, most*p.D), make([]float64, most*p.R)
+		for lo := first * projectionRows; lo < min(last*projectionRows, n); lo += projectionRows {
+			hi := min(lo+projectionRows, n)
+			m := hi - lo
+			for i := range m {
+				row := x[(lo+i)*p.D : (lo+i+1)*p.D]
+				out, center := centred[i*p.D:(i+1)*p.D], p.Center[:p.D]
+				for j, v := range row {
+					out[j] = float64(v) - center[j]
+				}
 			}
+			for c, depth := range depths {
+				left := c * projectionCols
+				num.Gemm(false, false, m, min(projectionCols, p.R-left), depth, 1, centred, p.D, p.Matrix[left:], p.R, 0, z[left:], p.R)
+			}
+			f(lo, hi, z[:m*p.R])
 		}
-		num.Gemm(false, false, m, p.R, p.D, 1, centred, p.D, p.Matrix, p.R, 0, z, p.R)
-		f(lo, hi, z[:m*p.R])
+	})
+}
+
+// depths returns, for each projectionCols columns of the matrix, how many of its rows count: below they are zero in
+// these columns. A whitener is upper triangular, so that half the work is saved; sums do not change, for a product with
+// zero adds nothing. Few rows are not worth the search.
+func (p *Projection) depths(n int) []int {
+	depths := make([]int, (p.R+projectionCols-1)/projectionCols)
+	for c := range depths {
+		left := c * projectionCols
+		depths[c] = p.D
+		for n >= projectionRows/4 && depths[c] > 0 && allZero(p.Matrix[(depths[c]-1)*p.R+left:][:min(projectionCols, p.R-left)]) {
+			depths[c]--
+		}
 	}
+	return depths
+}
+
+func allZero(x []float64) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Points projects k points given in float64 (k×D), such as class means, to k×R.
@@ -44,21 +77,20 @@ func (p *Projection) Points(x []float64, k int) []float64 {
 	return z
 }
 
-// SquaredDistances calls f with each row's squared distances to k points (k×R) of the projected space.
+// SquaredDistances calls f with each row's squared distances to k points (k×R) of the projected space. Several goroutines
+// do, so rows come in any order. f may change distances but must not keep them.
 func (p *Projection) SquaredDistances(x []float32, n int, points []float64, k int, f func(row int, distances []float64)) {
 	norms := make([]float64, k)
-	for c := range norms {
-		norms[c] = num.SquaredNorm(points[c*p.R : (c+1)*p.R])
-	}
-	dist := make([]float64, projectionRows*k)
+	num.SquaredNorms(norms, points, k, p.R)
 	p.Each(x, n, func(lo, hi int, z []float64) {
 		m := hi - lo
+		dist, own := make([]float64, m*k), make([]float64, m)
 		num.Gemm(false, true, m, k, p.R, -2, z, p.R, points, p.R, 0, dist, k)
+		num.SquaredNorms(own, z, m, p.R)
 		for i := range m {
-			own := num.SquaredNorm(z[i*p.R : (i+1)*p.R])
 			row := dist[i*k : (i+1)*k]
-			for c := range row {
-				row[c] = max(row[c]+own+norms[c], 0) // rounding may leave a tiny negative
+			for c, norm := range norms {
+				row[c] = max(row[c]+own[i]+norm, 0) // rounding may leave a tiny negative
 			}
 			f(lo+i, row)
 		}

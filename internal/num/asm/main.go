@@ -36,6 +36,7 @@ var files = []struct {
 	{"vector_amd64", vectorFile},
 	{"activation_amd64", activationFile},
 	{"rows_amd64", rowsFile},
+	{"gemv_amd64", gemvFile},
 }
 
 var neonFiles = []struct {
