@@ -2,10 +2,8 @@ package detect
 
 import (
 	"context"
-	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
-	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -34,58 +32,26 @@ type Energy struct {
 
 // Fit learns the number of classes.
 func (c Energy) Fit(ctx context.Context, in LogitsInput) (*EnergyModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	k, err := in.classes()
+	k, err := fitLogits(ctx, &c, in)
 	if err != nil {
 		return nil, err
 	}
-	return &EnergyModel{k, c.Temperature}, nil
+	return c.model(k), nil
+}
+
+func (c Energy) model(k int) *EnergyModel {
+	return &EnergyModel{logitScorer{"energy", k, func(logits []float32) float64 {
+		return -logSumExp(logits, c.Temperature) // eq. (4)
+	}}}
 }
 
 // EnergyModel is a fitted [Energy].
-type EnergyModel struct {
-	classes     int
-	temperature float64
-}
-
-// Score returns each row's free energy.
-func (m *EnergyModel) Score(logits *data.Table) ([]float64, error) {
-	if err := width("energy", logits, m.classes); err != nil {
-		return nil, err
-	}
-	n, _ := logits.Dims()
-	out := make([]float64, n)
-	num.Parallel(n, 256, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row := logits.Row(i)
-			at, top := largest(row)
-			others := 0.0 // the largest subtracted first, its own term of 1 left to Log1p
-			for c, v := range row {
-				if c != at {
-					others += math.Exp((float64(v) - top) / m.temperature)
-				}
-			}
-			out[i] = -(top + m.temperature*math.Log1p(others)) // eq. (4)
-		}
-	})
-	return out, nil
-}
-
-// State returns the model as tensors.
-func (m *EnergyModel) State() *data.Checkpoint { return classesState(m.classes) }
+type EnergyModel struct{ logitScorer }
 
 func loadEnergy(c Energy, st *data.Checkpoint) (*EnergyModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	k, err := loadClasses(st)
+	k, err := loadLogits(&c, st)
 	if err != nil {
 		return nil, err
 	}
-	return &EnergyModel{k, c.Temperature}, nil
+	return c.model(k), nil
 }
