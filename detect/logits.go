@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
@@ -120,38 +121,26 @@ func notTopProbability[T num.Float](row []T, temperature float64) float64 {
 // collapseRows is how many training rows are looked at for whether their scores differ.
 const collapseRows = 256
 
-// collapsed refuses a model that gives training rows that differ one and the same score: it can tell nothing apart. why
-// says what to do about it.
-func collapsed(m method.Scorer, train *data.Table, why string) error {
+// notCollapsed returns the model, unless it gives training rows that differ one and the same score, so that it can tell
+// nothing apart: ErrDegenerate then. why says what the reason may be.
+func notCollapsed[M method.Scorer](m M, train *data.Table, why string) (none M, err error) {
 	n, _ := train.Dims()
 	rows := make([]int, min(n, collapseRows))
 	differ := false
 	for i := range rows {
 		rows[i] = i * n / len(rows)
-		differ = differ || !equalRows(train.Row(rows[i]), train.Row(0))
+		differ = differ || !slices.Equal(train.Row(rows[i]), train.Row(0))
 	}
 	if !differ {
-		return nil // such rows say nothing of the model
+		return m, nil // such rows say nothing of the model
 	}
 	scores, err := m.Score(train.Pick(rows))
 	if err != nil {
-		return err
+		return none, err
 	}
-	low, high := scores[0], scores[0]
-	for _, s := range scores {
-		low, high = min(low, s), max(high, s)
-	}
+	low, high := slices.Min(scores), slices.Max(scores)
 	if high-low <= 1e-13*max(math.Abs(low), math.Abs(high)) { // a few roundings
-		return fmt.Errorf("%w: scores collapse to a constant: %d training rows that differ all score %.6g; %s", method.ErrDegenerate, len(rows), low, why)
+		return none, fmt.Errorf("%w: scores collapse to a constant: training rows that differ all score %.6g; %s", method.ErrDegenerate, low, why)
 	}
-	return nil
-}
-
-func equalRows(a, b []float32) bool {
-	for j, v := range a {
-		if v != b[j] {
-			return false
-		}
-	}
-	return true
+	return m, nil
 }
