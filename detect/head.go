@@ -246,3 +246,18 @@ func (m *headScorer) State() *data.Checkpoint { return m.head.state() }
 
 // headEnergy is the score of those that only change what goes into the head.
 func headEnergy(_, logits []float64) float64 { return -logSumExp(logits, 1) }
+
+// columnMeans returns the mean of every column, D values; the table has rows.
+func columnMeans(t *data.Table) []float64 {
+	n, d := t.Dims()
+	mean := make([]float64, d)
+	for i := range n {
+		for j, v := range t.Row(i) {
+			mean[j] += float64(v)
+		}
+	}
+	for j := range mean {
+		mean[j] /= float64(n)
+	}
+	return mean
+}
