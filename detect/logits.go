@@ -118,20 +118,23 @@ func notTopProbability[T num.Float](row []T, temperature float64) float64 {
 	return others / (1 + others)
 }
 
-// collapseRows is how many training rows are looked at for whether their scores differ.
-const collapseRows = 256
+// collapseRows is how many training rows are looked at for whether their scores differ; with fewer than collapseLeast that
+// are not like the first, equal scores may be chance.
+const collapseRows, collapseLeast = 256, 8
 
 // notCollapsed returns the model, unless it gives training rows that differ one and the same score, so that it can tell
 // nothing apart: ErrDegenerate then. why says what the reason may be.
 func notCollapsed[M method.Scorer](m M, train *data.Table, why string) (none M, err error) {
 	n, _ := train.Dims()
 	rows := make([]int, min(n, collapseRows))
-	differ := false
+	differ := 0
 	for i := range rows {
 		rows[i] = i * n / len(rows)
-		differ = differ || !slices.Equal(train.Row(rows[i]), train.Row(0))
+		if !slices.Equal(train.Row(rows[i]), train.Row(0)) {
+			differ++
+		}
 	}
-	if !differ {
+	if differ < collapseLeast {
 		return m, nil // such rows say nothing of the model
 	}
 	scores, err := m.Score(train.Pick(rows))

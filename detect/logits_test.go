@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,22 +113,26 @@ func TestDetectorsOnLogitsMaskedClasses(t *testing.T) {
 func TestDetectorsOnLogitsSayThatScoresCollapse(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		x    []float32 // two columns
+		x    []float32 // three rows, repeated
 	}{
 		{"maxlogit", []float32{1, 0, 1, -1, -5, 1}},
 		{"odin", []float32{1, 2, 3, 4, 5, 6}},
 		{"gen", []float32{1, 2, 3, 4, 5, 6}},
 		{"klmatching", []float32{1, 2, 3, 4, 5, 6}},
 	} {
-		_, err := onLogits[c.name](t.Context(), detect.LogitsInput{Logits: mustTable(t, 3, 2, c.x)})
+		in := mustTable(t, 12, 2, slices.Repeat(c.x, 4))
+		_, err := onLogits[c.name](t.Context(), detect.LogitsInput{Logits: in})
 		if !errors.Is(err, method.ErrDegenerate) || !strings.Contains(fmt.Sprint(err), "constant") {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// Rows that are all the same are no fault of the detector's.
+	// Rows that are all the same are no fault of the detector's, and few may score the same by chance.
 	for name, fit := range onLogits {
-		if _, err := fit(t.Context(), detect.LogitsInput{Logits: mustTable(t, 3, 2, []float32{1, 2, 1, 2, 1, 2})}); err != nil {
+		if _, err := fit(t.Context(), detect.LogitsInput{Logits: mustTable(t, 12, 2, slices.Repeat([]float32{1, 2}, 12))}); err != nil {
 			t.Errorf("%s on equal rows: %v", name, err)
+		}
+		if _, err := fit(t.Context(), detect.LogitsInput{Logits: mustTable(t, 2, 2, []float32{1, 2, 2, 1})}); err != nil {
+			t.Errorf("%s on two rows: %v", name, err)
 		}
 	}
 }
