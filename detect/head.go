@@ -152,9 +152,7 @@ func (h *linearHead) inOrder(ctx context.Context, in *data.Table, f func(i int, 
 
 // logits fills rows with x, m×D, and logits with what the head makes of them, m×K.
 func (h *linearHead) logits(x []float32, m int, rows, logits []float64, change func(row []float64)) {
-	for i, v := range x {
-		rows[i] = float64(v)
-	}
+	widen(rows, x)
 	for i := range m {
 		if change != nil {
 			change(rows[i*h.d : (i+1)*h.d])
