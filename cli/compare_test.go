@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/metric"
+	"github.com/gimbal-ml/gimbal/moments"
 )
 
 // parsed runs the program and reads its JSON array of objects.
@@ -68,7 +69,8 @@ func TestCompareScoresAgreesWithScore(t *testing.T) {
 
 func TestCompareListsFailures(t *testing.T) {
 	fixture(t)
-	// Without labels there is no head, so a method that takes logits has no result and says why.
+	// Without labels there is no head, so a method that takes logits or a last layer has no result and says why, as does one
+	// that learns classes.
 	list := parsed(t, "compare", "detect", "--train", "train.csv", "--in", "new.csv", "--ood", "ood.csv", "--ignore", "y")
 	failed := map[string]string{}
 	for _, o := range list {
@@ -83,9 +85,17 @@ func TestCompareListsFailures(t *testing.T) {
 		if s.Family != "detect" {
 			continue
 		}
-		logits := s.Inputs[0].Name == logitSlot
-		if got, ok := failed[s.ID()]; ok != logits || logits && !strings.Contains(got, "logits") {
-			t.Errorf("%s: note %q", s.ID(), got)
+		want := ""
+		switch {
+		case s.Inputs[0].Name == logitSlot:
+			want = "takes logits, and a head needs at least 2 labelled classes"
+		case len(s.Inputs) == 2 && s.Inputs[1].Name == headSlot:
+			want = "takes a last layer, and a head needs at least 2 labelled classes"
+		case s.Needs&moments.Classes != 0:
+			want = "labels needed"
+		}
+		if got, ok := failed[s.ID()]; ok != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("%s: note %q, want %q", s.ID(), got, want)
 		}
 	}
 }
@@ -100,7 +110,7 @@ func TestCompareFolder(t *testing.T) {
 	}
 	for _, o := range means {
 		if o["note"] != nil {
-			if !strings.Contains(o["note"].(string), "logits") {
+			if note := o["note"].(string); !strings.Contains(note, "head needs") && !strings.Contains(note, "labels needed") && !strings.Contains(note, "class") {
 				t.Errorf("%v: %v", o["method"], o["note"])
 			}
 			continue

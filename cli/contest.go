@@ -37,7 +37,7 @@ type head struct {
 // logits returns the head's logits of a table; those of the same table are made once.
 func (h *head) logits(t *data.Table) (*data.Table, error) {
 	if h.err != nil {
-		return nil, h.err
+		return nil, fmt.Errorf("takes logits, and %w", h.err)
 	}
 	if h.last == t {
 		return h.made, nil
@@ -67,6 +67,42 @@ func (h *head) compute(t *data.Table) (*data.Table, error) {
 	return data.NewNamed(n, p.Columns(), x)
 }
 
+// linear is what a head must be to be read as a network's last layer: logits = (x − center)·weights + intercept, with D, D×K
+// and K values.
+type linear interface {
+	Linear() (center, weights, intercept []float64)
+}
+
+// layer returns the head as a last layer: weight, K×D, and bias, K values, with the classes' names.
+func (h *head) layer(t *data.Table) (*data.Checkpoint, error) {
+	if h.err != nil {
+		return nil, fmt.Errorf("takes a last layer, and %w", h.err)
+	}
+	m, ok := h.model.(linear)
+	if !ok {
+		return nil, fmt.Errorf("takes a last layer, and head %s is not linear in the features", h.spec.ID())
+	}
+	logits, err := h.logits(t)
+	if err != nil {
+		return nil, err
+	}
+	center, weights, intercept := m.Linear()
+	d, k := len(center), len(intercept)
+	weight, bias := make([]float64, k*d), slices.Clone(intercept)
+	for c := range k {
+		for j := range d {
+			weight[c*d+j] = weights[j*k+c]
+			bias[c] -= center[j] * weights[j*k+c]
+		}
+	}
+	layer := &data.Checkpoint{Tensors: map[string]data.Tensor{
+		"weight": data.Float64Tensor(weight, k, d),
+		"bias":   data.Float64Tensor(bias, k),
+	}}
+	layer.SetStrings("classes", logits.Columns())
+	return layer, nil
+}
+
 // contest is all arms fitted on the same rows.
 type contest struct {
 	arms []*arm
@@ -75,11 +111,15 @@ type contest struct {
 	pass time.Duration // over the rows, shared by all methods that fit from moments
 }
 
-// errNoClasses is why nothing can feed a method that takes logits.
-var errNoClasses = errors.New("takes logits, and a head needs at least 2 labelled classes to make them")
+// errNoClasses is why nothing can feed a method that takes logits or a last layer.
+var errNoClasses = errors.New("a head needs at least 2 labelled classes")
 
-// logitSlot is the name of the input that a head can fill.
-const logitSlot = "logits"
+// The names of the inputs that a head can fill, and of the features that go into it.
+const (
+	logitSlot   = "logits"
+	headSlot    = "head"
+	featureSlot = "train"
+)
 
 // newContest fits every method with its defaults. A method that fails keeps its reason; only what stops all of them is an error.
 // steps, where given, shows a method's own progress.
@@ -130,7 +170,7 @@ func fitHead(s method.Spec, st *moments.State) *head {
 	case len(st.Classes()) < 2:
 		h.err = errNoClasses
 	case s.Name == "":
-		h.err = errors.New("takes logits, and no method here predicts classes from moments to make them")
+		h.err = errors.New("no method here predicts classes from moments")
 	default:
 		var cfg any
 		if cfg, h.err = s.Configure(nil); h.err == nil {
@@ -163,8 +203,14 @@ func (c *contest) fitArm(ctx context.Context, a *arm, st *moments.State, t *data
 				}
 			}
 			in[slot.Name] = logits
-		case slot.Kind == data.KindTable && slot.Name == "in":
+		case slot.Kind == data.KindTable && (slot.Name == "in" || slot.Name == featureSlot):
 			in[slot.Name] = t
+		case slot.Kind == data.KindCheckpoint && slot.Name == headSlot:
+			layer, err := c.head.layer(t)
+			if err != nil {
+				return nil, err
+			}
+			in[slot.Name] = layer
 		case !slot.Optional:
 			return nil, fmt.Errorf("takes %s:%s, which compare does not have", slot.Name, slot.Kind)
 		}

@@ -19,9 +19,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // O(D log D + K·D) a row to score. It is strong on convolutional networks with a ReLU, and fails where features have both signs, as
 // in most transformers: there prefer [RMDS] or [ViM]. [Scale] is the same without throwing anything away.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Features come out of a ReLU.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Features come out of a ReLU.
 // Score:   N values of any sign in the logits' unit (natural logs), −log Σ exp(logit), higher = more unfamiliar.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: pooled features instead of maps over the image. Negative features count as zero; a row without a positive one stays as it is. At least one activation is kept, of equal ones that with the lower column.
 // Source:  djurisic2023extremely, section 3 and algorithms 1 to 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -38,7 +38,7 @@ func (c ASH) Fit(ctx context.Context, in HeadInput) (*ASHModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return notCollapsed(c.model(h), in.Features, "no activation is positive, or those kept are all alike; try another --strategy or a lower --quantile")
+	return notCollapsed(c.model(h), in.Train, "no activation is positive, or those kept are all alike; try another --strategy or a lower --quantile")
 }
 
 func (c ASH) model(h *linearHead) *ASHModel {

@@ -13,7 +13,7 @@ import (
 
 func ExampleASH() {
 	features, _ := data.NewTable(2, 2, []float32{4, 1, 0, 5})
-	m, err := detect.ASH{Strategy: "ash-p", Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.ASH{Strategy: "ash-p", Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}
@@ -80,7 +80,7 @@ func TestASHKeepsTheSum(t *testing.T) {
 	for j := range layerColumns {
 		weight[j] = 0.25
 	}
-	in := detect.HeadInput{Features: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float32Tensor(weight, 2, layerColumns)}}}
+	in := detect.HeadInput{Train: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float32Tensor(weight, 2, layerColumns)}}}
 	within(t, "a sum", scores(t, fitOnHead(t, detect.ASH{Strategy: "ash-b"}.Fit, in), l.query), each(l.query, func(row []float64) float64 {
 		sum := 0.0
 		for _, v := range row {

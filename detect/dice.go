@@ -20,9 +20,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // unfamiliar ones. O(N·D + K·D·log(K·D)) to fit, O(K·D) a row to score. Prefer it to [Energy] for heads with many more weights
 // than classes need; it can be combined with nothing else here, as [ReAct] could in the paper.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values of any sign in the logits' unit (natural logs), −log Σ exp(logit), higher = more unfamiliar.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: nothing; a contribution is a weight times its unit's mean activation, over all weights of the head together, and one that equals the quantile is dropped, as in the paper's code.
 // Source:  sun2022dice, section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -37,7 +37,7 @@ func (c DICE) Fit(ctx context.Context, in HeadInput) (*DICEModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	mean := columnMeans(in.Features)
+	mean := columnMeans(in.Train)
 	contribution := make([]float64, len(h.weight))
 	for i, w := range h.weight {
 		contribution[i] = w * mean[i%h.d]
@@ -54,7 +54,7 @@ func (c DICE) Fit(ctx context.Context, in HeadInput) (*DICEModel, error) {
 			h.weight[i] = 0
 		}
 	}
-	return notCollapsed(newDICE(h), in.Features, "the weights that are left do not tell rows apart; lower --quantile")
+	return notCollapsed(newDICE(h), in.Train, "the weights that are left do not tell rows apart; lower --quantile")
 }
 
 func newDICE(h *linearHead) *DICEModel { return &DICEModel{headScorer{"dice", h, nil, headEnergy}} }

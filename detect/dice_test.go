@@ -13,7 +13,7 @@ import (
 func ExampleDICE() {
 	features, _ := data.NewTable(2, 2, []float32{4, 1, 2, 5})
 	head := &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float32Tensor([]float32{1, 0.1, -1, 2}, 2, 2)}}
-	m, err := detect.DICE{Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Features: features, Head: head})
+	m, err := detect.DICE{Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Train: features, Head: head})
 	if err != nil {
 		panic(err)
 	}

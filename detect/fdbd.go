@@ -21,9 +21,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // depends on how far they are from the mean. Nothing but that mean is learned, O(N·D + K²·D) to fit, O(K·D) a row to score.
 // There is nothing to tune; prefer it to [MaxLogit] and [Energy] where features are at hand.
 //
-// Fits on: Features N×D with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
+// Fits on: Train N×D of features with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values ≤ 0, minus a ratio of distances, dimensionless, higher = more unfamiliar; 0 on a boundary between all classes. Scaling features, with the head to fit, changes nothing.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when all rows are equal, when the head has no boundaries, or when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when all rows are equal, when the head has no boundaries, or when rows that differ all get one score.
 // Differs: classes with equal weights have no boundary and are left out. A row nearer to the mean than a millionth of the training rows' root mean square distance is taken to be as far as that.
 // Source:  liu2024fast, section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -35,11 +35,11 @@ func (c FDBD) Fit(ctx context.Context, in HeadInput) (*FDBDModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	mean := columnMeans(in.Features)
-	n, _ := in.Features.Dims()
+	mean := columnMeans(in.Train)
+	n, _ := in.Train.Dims()
 	square := 0.0
 	for i := range n {
-		square += fdbdSquare(in.Features.Row(i), mean) / float64(n)
+		square += fdbdSquare(in.Train.Row(i), mean) / float64(n)
 	}
 	if square == 0 {
 		return nil, fmt.Errorf("%w: all %d rows are equal, so there is no distance from their mean", method.ErrDegenerate, n)
@@ -54,7 +54,7 @@ func (c FDBD) Fit(ctx context.Context, in HeadInput) (*FDBDModel, error) {
 	if boundaries == 0 {
 		return nil, fmt.Errorf("%w: the head's %d classes have one and the same weights, so there are no boundaries between them", method.ErrDegenerate, h.k)
 	}
-	return notCollapsed(m, in.Features, "the head does not tell rows apart")
+	return notCollapsed(m, in.Train, "the head does not tell rows apart")
 }
 
 // fdbdSquare returns the squared distance between a row and the mean.

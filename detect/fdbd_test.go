@@ -15,7 +15,7 @@ import (
 
 func ExampleFDBD() {
 	features, _ := data.NewTable(2, 2, []float32{4, 0, 0, 4})
-	m, err := detect.FDBD{}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.FDBD{}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}
@@ -58,7 +58,7 @@ func TestFDBDAgainstTheFormula(t *testing.T) {
 // With two classes the distance is that to a plane: the row's foot on it has equal logits.
 func TestFDBDDistanceToAPlane(t *testing.T) {
 	l := newLayer(t, 15)
-	in := detect.HeadInput{Features: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
+	in := detect.HeadInput{Train: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
 		"weight": data.Float64Tensor(slices.Concat(l.weight[0], l.weight[1]), 2, layerColumns),
 		"bias":   data.Float64Tensor(l.bias[:2], 2),
 	}}}
@@ -88,7 +88,7 @@ func TestFDBDDistanceToAPlane(t *testing.T) {
 func TestFDBDDegenerate(t *testing.T) {
 	l := newLayer(t, 16)
 	same := mustTable(t, 2, layerColumns, slices.Concat(l.train.Row(0), l.train.Row(0)))
-	if _, err := (detect.FDBD{}).Fit(t.Context(), detect.HeadInput{Features: same, Head: l.head}); !errors.Is(err, method.ErrDegenerate) {
+	if _, err := (detect.FDBD{}).Fit(t.Context(), detect.HeadInput{Train: same, Head: l.head}); !errors.Is(err, method.ErrDegenerate) {
 		t.Errorf("equal rows: %v", err)
 	}
 	// Two classes with equal weights: the boundary between them is left out, the others count.

@@ -15,8 +15,8 @@ import (
 
 // HeadInput is what a detector learns from that looks at features and at what a network's last layer makes of them.
 type HeadInput struct {
-	// Features are N×D: what goes into the last layer.
-	Features *data.Table
+	// Train is N×D features: what goes into the last layer.
+	Train *data.Table
 	// Head is the last layer. It has a tensor weight, K×D, and mostly a tensor bias, K values, whatever stands before
 	// these words and a full stop in their names: a whole network's file will do when one weight alone has D columns
 	// and K of at least 2 rows. Metadata "classes", a JSON list, may name the K classes.
@@ -40,10 +40,10 @@ func fitHead[C any](ctx context.Context, c *C, in HeadInput) (*linearHead, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if in.Features == nil || in.Head == nil {
+	if in.Train == nil || in.Head == nil {
 		return nil, fmt.Errorf("%w: want features and the head that they go into", method.ErrInput)
 	}
-	n, d := in.Features.Dims()
+	n, d := in.Train.Dims()
 	if n == 0 || d == 0 {
 		return nil, fmt.Errorf("%w: features are %d×%d, want at least one row and one column", data.ErrShape, n, d)
 	}

@@ -67,7 +67,7 @@ func newLayer(t testing.TB, seed uint64) layer {
 	return l
 }
 
-func (l layer) input() detect.HeadInput { return detect.HeadInput{Features: l.train, Head: l.head} }
+func (l layer) input() detect.HeadInput { return detect.HeadInput{Train: l.train, Head: l.head} }
 
 // logits multiplies one row by the head, as the formula says.
 func (l layer) logits(row []float64) []float64 {
@@ -135,9 +135,9 @@ func TestDetectorsOnHeadsFindTheLastLayer(t *testing.T) {
 	bare := &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": l.head.Tensors["weight"]}}
 	for name, fit := range onHeads {
 		want := scores(t, fitOnHead(t, fit, l.input()), l.query)
-		within(t, name+": in a whole network", scores(t, fitOnHead(t, fit, detect.HeadInput{Features: l.train, Head: network}), l.query), want, 0, 0)
-		within(t, name+": no bias is one of zeros", scores(t, fitOnHead(t, fit, detect.HeadInput{Features: l.train, Head: bare}), l.query),
-			scores(t, fitOnHead(t, fit, detect.HeadInput{Features: l.train, Head: plain}), l.query), 0, 0)
+		within(t, name+": in a whole network", scores(t, fitOnHead(t, fit, detect.HeadInput{Train: l.train, Head: network}), l.query), want, 0, 0)
+		within(t, name+": no bias is one of zeros", scores(t, fitOnHead(t, fit, detect.HeadInput{Train: l.train, Head: bare}), l.query),
+			scores(t, fitOnHead(t, fit, detect.HeadInput{Train: l.train, Head: plain}), l.query), 0, 0)
 	}
 }
 
@@ -156,15 +156,15 @@ func TestDetectorsOnHeadsRefuse(t *testing.T) {
 		words string
 	}{
 		{"nothing", detect.HeadInput{}, method.ErrInput, "features and the head"},
-		{"no head", detect.HeadInput{Features: l.train}, method.ErrInput, "features and the head"},
-		{"no rows", detect.HeadInput{Features: l.train.Slice(0, 0), Head: l.head}, data.ErrShape, "0×24"},
-		{"another network's head", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"fc.weight": w(4, 7)})}, data.ErrShape, "[K 24]"},
-		{"one class", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"weight": w(1, 24)})}, data.ErrShape, "at least 2"},
-		{"two layers that fit", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"a.weight": w(4, 24), "b.weight": w(3, 24)})}, data.ErrFormat, "a.weight, b.weight"},
-		{"no weight", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"x": w(4, 24)})}, data.ErrFormat, "have x"},
-		{"a bias of another length", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"weight": w(4, 24), "bias": data.Float64Tensor(make([]float64, 3), 3)})}, data.ErrShape, "bias"},
-		{"an infinite weight", detect.HeadInput{Features: l.train, Head: tensors(map[string]data.Tensor{"weight": data.Float64Tensor(infinite, 4, 24)})}, data.ErrFormat, "place 6"},
-		{"two names for four classes", detect.HeadInput{Features: l.train, Head: named}, data.ErrShape, "names 2 classes"},
+		{"no head", detect.HeadInput{Train: l.train}, method.ErrInput, "features and the head"},
+		{"no rows", detect.HeadInput{Train: l.train.Slice(0, 0), Head: l.head}, data.ErrShape, "0×24"},
+		{"another network's head", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"fc.weight": w(4, 7)})}, data.ErrShape, "[K 24]"},
+		{"one class", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"weight": w(1, 24)})}, data.ErrShape, "at least 2"},
+		{"two layers that fit", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"a.weight": w(4, 24), "b.weight": w(3, 24)})}, data.ErrFormat, "a.weight, b.weight"},
+		{"no weight", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"x": w(4, 24)})}, data.ErrFormat, "have x"},
+		{"a bias of another length", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"weight": w(4, 24), "bias": data.Float64Tensor(make([]float64, 3), 3)})}, data.ErrShape, "bias"},
+		{"an infinite weight", detect.HeadInput{Train: l.train, Head: tensors(map[string]data.Tensor{"weight": data.Float64Tensor(infinite, 4, 24)})}, data.ErrFormat, "place 6"},
+		{"two names for four classes", detect.HeadInput{Train: l.train, Head: named}, data.ErrShape, "names 2 classes"},
 	} {
 		for name, fit := range onHeads {
 			if _, err := fit(t.Context(), c.in); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.words) {
@@ -177,7 +177,7 @@ func TestDetectorsOnHeadsRefuse(t *testing.T) {
 // A head of zeros gives all rows one score: nothing could be told apart, and that is said at once.
 func TestDetectorsOnHeadsSayThatScoresCollapse(t *testing.T) {
 	l := newLayer(t, 3)
-	in := detect.HeadInput{Features: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
+	in := detect.HeadInput{Train: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
 		"weight": data.Float64Tensor(make([]float64, layerClasses*layerColumns), layerClasses, layerColumns),
 		"bias":   data.Float64Tensor([]float64{1, 2, 3, 4}, layerClasses),
 	}}}

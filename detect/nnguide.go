@@ -20,9 +20,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // [KNN] that knows the classifier. It keeps all N·D features and scores a row in O(N·D). A sample of a large training set
 // does (the paper: 1 % of ImageNet).
 //
-// Fits on: Features N×D with N ≥ Neighbors that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
+// Fits on: Train N×D of features with N ≥ Neighbors that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values, minus guidance times log Σ exp(logit), in squared logits' units, higher = more unfamiliar. They mean most where all features are ≥ 0 and energies positive.
-// Errors:  ErrInput without features or head; ErrShape for fewer rows than Neighbors, when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when log Σ exp(logit) of the training rows is not positive on average, which turns the product's meaning round, and when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape for fewer rows than Neighbors, when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when log Σ exp(logit) of the training rows is not positive on average, which turns the product's meaning round, and when rows that differ all get one score.
 // Differs: guidance below zero, which features of both signs can give, counts as none. A row of zeros has no direction and no guidance.
 // Source:  park2023nearest, section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -37,12 +37,12 @@ func (c NNGuide) Fit(ctx context.Context, in HeadInput) (*NNGuideModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, _ := in.Features.Dims()
+	n, _ := in.Train.Dims()
 	if n < c.Neighbors {
-		return nil, fmt.Errorf("%w: features have %d rows, --neighbors asks for %d; give more rows or a smaller --neighbors", data.ErrShape, n, c.Neighbors)
+		return nil, fmt.Errorf("%w: %d rows, --neighbors asks for %d; give more rows or a smaller --neighbors", data.ErrShape, n, c.Neighbors)
 	}
-	m := &NNGuideModel{head: h, neighbors: c.Neighbors, rows: lengthOne(in.Features.X(), h.d), found: make([]float64, n)}
-	h.each(in.Features, nil, func(i int, _, logits []float64) { m.found[i] = logSumExp(logits, 1) })
+	m := &NNGuideModel{head: h, neighbors: c.Neighbors, rows: lengthOne(in.Train.X(), h.d), found: make([]float64, n)}
+	h.each(in.Train, nil, func(i int, _, logits []float64) { m.found[i] = logSumExp(logits, 1) })
 	sum := 0.0
 	for _, e := range m.found {
 		sum += e
@@ -50,7 +50,7 @@ func (c NNGuide) Fit(ctx context.Context, in HeadInput) (*NNGuideModel, error) {
 	if !(sum > 0) {
 		return nil, fmt.Errorf("%w: log Σ exp of the training rows' logits is %.4g on average and must be positive to weigh similarities; add a constant to the head's bias", method.ErrDegenerate, sum/float64(n))
 	}
-	return notCollapsed(m, in.Features, "no row has guidance; --neighbors may be too large, or features not ≥ 0")
+	return notCollapsed(m, in.Train, "no row has guidance; --neighbors may be too large, or features not ≥ 0")
 }
 
 // NNGuideModel is a fitted [NNGuide].

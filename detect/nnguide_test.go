@@ -17,7 +17,7 @@ import (
 func ExampleNNGuide() {
 	features, _ := data.NewTable(4, 3, []float32{4, 0, 0, 5, 0, 0, 0, 4, 0, 0, 5, 0})
 	head := &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float32Tensor([]float32{1, 0, 0, 0, 1, 0}, 2, 3)}}
-	m, err := detect.NNGuide{Neighbors: 1}.Fit(context.Background(), detect.HeadInput{Features: features, Head: head})
+	m, err := detect.NNGuide{Neighbors: 1}.Fit(context.Background(), detect.HeadInput{Train: features, Head: head})
 	if err != nil {
 		panic(err)
 	}
@@ -69,7 +69,7 @@ func TestNNGuideOfManyRows(t *testing.T) {
 	for i := range 1300 {
 		rows = append(rows, i*7%layerRows)
 	}
-	many.Features = l.train.Pick(rows)
+	many.Train = l.train.Pick(rows)
 	once := scores(t, fitOnHead(t, detect.NNGuide{Neighbors: 1}.Fit, l.input()), l.query)
 	within(t, "the nearest", scores(t, fitOnHead(t, detect.NNGuide{Neighbors: 1}.Fit, many), l.query), once, 1e-14, 0)
 	within(t, "its ten copies", scores(t, fitOnHead(t, detect.NNGuide{Neighbors: 10}.Fit, many), l.query), once, 1e-14, 0)
@@ -77,7 +77,7 @@ func TestNNGuideOfManyRows(t *testing.T) {
 
 func TestNNGuideRefuses(t *testing.T) {
 	l := newLayer(t, 26)
-	if _, err := (detect.NNGuide{}).Fit(t.Context(), detect.HeadInput{Features: l.train.Slice(0, 9), Head: l.head}); !errors.Is(err, data.ErrShape) || !strings.Contains(err.Error(), "9 rows") {
+	if _, err := (detect.NNGuide{}).Fit(t.Context(), detect.HeadInput{Train: l.train.Slice(0, 9), Head: l.head}); !errors.Is(err, data.ErrShape) || !strings.Contains(err.Error(), "9 rows") {
 		t.Errorf("9 rows: %v", err)
 	}
 	for c := range l.bias {

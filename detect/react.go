@@ -21,9 +21,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // come out of a ReLU of a convolutional network; where their largest values are no sign of anything, as in most
 // transformers, it changes little.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values of any sign in the logits' unit (natural logs), −log Σ exp(logit), higher = more unfamiliar.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: one threshold from all training activations, as in the paper; only the layer that the head reads.
 // Source:  sun2021react, eq. (1) and section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -38,8 +38,8 @@ func (c ReAct) Fit(ctx context.Context, in HeadInput) (*ReActModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := newReAct(h, part.Quantile(in.Features.X(), c.Quantile))
-	return notCollapsed(m, in.Features, fmt.Sprintf("activations are cut off at %.4g; raise --quantile", m.limit))
+	m := newReAct(h, part.Quantile(in.Train.X(), c.Quantile))
+	return notCollapsed(m, in.Train, fmt.Sprintf("activations are cut off at %.4g; raise --quantile", m.limit))
 }
 
 func newReAct(h *linearHead, limit float64) *ReActModel {

@@ -17,7 +17,7 @@ func twoUnits() *data.Checkpoint {
 
 func ExampleReAct() {
 	features, _ := data.NewTable(3, 2, []float32{4, 1, 0, 5, 3, 0})
-	m, err := detect.ReAct{}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.ReAct{}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}

@@ -22,9 +22,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // it is steady on few rows; it keeps all N·(D+K) numbers and scores a row in O(N·(D+K)). A sample of a large training set does.
 // Prefer [KNN] where there is no head, and [NNGuide] where the size of logits means something.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values in [−1, 0], minus the mean relation raised to Exponent, dimensionless, higher = more unfamiliar; 0 for a row without relations.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: the mean over training rows instead of their sum, which has the same order. A row of zeros has no direction and no relations.
 // Source:  kim2023neural, section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -42,9 +42,9 @@ func (c Relation) Fit(ctx context.Context, in HeadInput) (*RelationModel, error)
 		return nil, err
 	}
 	m := &RelationModel{head: h, exponent: c.Exponent, floor: c.Floor}
-	m.n, _ = in.Features.Dims()
-	m.rows, m.probabilities = lengthOne(in.Features.X(), h.d), m.predict(in.Features)
-	return notCollapsed(m, in.Features, "all rows are related alike, or none is above --floor")
+	m.n, _ = in.Train.Dims()
+	m.rows, m.probabilities = lengthOne(in.Train.X(), h.d), m.predict(in.Train)
+	return notCollapsed(m, in.Train, "all rows are related alike, or none is above --floor")
 }
 
 // RelationModel is a fitted [Relation].

@@ -13,7 +13,7 @@ import (
 
 func ExampleRelation() {
 	features, _ := data.NewTable(4, 2, []float32{8, 0, 9, 0, 0, 8, 0, 9})
-	m, err := detect.Relation{}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.Relation{}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}
@@ -55,14 +55,14 @@ func TestRelationIsMutual(t *testing.T) {
 	l := newLayer(t, 29)
 	mean := func(train, query *data.Table) float64 {
 		sum := 0.0
-		for _, s := range scores(t, fitOnHead(t, detect.Relation{}.Fit, detect.HeadInput{Features: train, Head: l.head}), query) {
+		for _, s := range scores(t, fitOnHead(t, detect.Relation{}.Fit, detect.HeadInput{Train: train, Head: l.head}), query) {
 			sum += s
 		}
 		n, _ := query.Dims()
 		return sum / float64(n)
 	}
 	within(t, "turned round", []float64{mean(l.train, l.query)}, []float64{mean(l.query, l.train)}, 1e-12, 0)
-	flat := detect.HeadInput{Features: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
+	flat := detect.HeadInput{Train: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
 		"weight": data.Float64Tensor(make([]float64, 2*layerColumns), 2, layerColumns)}}}
 	double := slices.Clone(l.query.X())
 	for i := range double {

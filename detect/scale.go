@@ -19,9 +19,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // score. Of [ASH] it keeps what works, the factor, and throws no activation away, so that the favoured class stays the same. It
 // asks for features out of a ReLU as well.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Features come out of a ReLU.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Features come out of a ReLU.
 // Score:   N values of any sign in the logits' unit (natural logs), −log Σ exp(logit), higher = more unfamiliar.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: pooled features instead of maps over the image. Negative features count as zero; a row without a positive one stays as it is. At least one activation counts as largest.
 // Source:  xu2024scaling, section 4.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -36,7 +36,7 @@ func (c Scale) Fit(ctx context.Context, in HeadInput) (*ScaleModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return notCollapsed(c.model(h), in.Features, "no activation is positive, or the head does not tell rows apart")
+	return notCollapsed(c.model(h), in.Train, "no activation is positive, or the head does not tell rows apart")
 }
 
 func (c Scale) model(h *linearHead) *ScaleModel {

@@ -12,7 +12,7 @@ import (
 
 func ExampleScale() {
 	features, _ := data.NewTable(2, 2, []float32{4, 1, 0, 5})
-	m, err := detect.Scale{Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.Scale{Quantile: 0.5}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}

@@ -20,9 +20,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // O(K·D) a row to score. It sees features and decision together, and how large features are counts: prefer [KNN] or
 // [Mahalanobis] where only their place should.
 //
-// Fits on: Features N×D with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K). Labels, where rows have them, say which decisions are right; a row without one counts for the class decided for. They are matched to the head's classes by name, if it names them; else by number, if all are numbers below K; else in order, if there are K.
+// Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K). Labels, where rows have them, say which decisions are right; a row without one counts for the class decided for. They are matched to the head's classes by name, if it names them; else by number, if all are numbers below K; else in order, if there are K.
 // Score:   N values of any sign in the unit of squared features, minus the inner product, higher = more unfamiliar.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrLabels when classes cannot be matched; ErrDegenerate when rows that differ all get one score.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrLabels when classes cannot be matched; ErrDegenerate when rows that differ all get one score.
 // Differs: a class of which no row is decided rightly has the mean of its own rows as pattern, and one without rows the mean of all, instead of none.
 // Source:  zhang2023she, section 3.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -34,12 +34,12 @@ func (c SHE) Fit(ctx context.Context, in HeadInput) (*SHEModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	label, err := sheLabels(h, in.Features)
+	label, err := sheLabels(h, in.Train)
 	if err != nil {
 		return nil, err
 	}
 	right, own := newSHEMeans(h), newSHEMeans(h)
-	err = h.inOrder(ctx, in.Features, func(i int, row, logits []float64) {
+	err = h.inOrder(ctx, in.Train, func(i int, row, logits []float64) {
 		class, _ := largest(logits)
 		if label == nil || label[i] == data.Unknown || label[i] == class {
 			right.add(class, row)
@@ -51,7 +51,7 @@ func (c SHE) Fit(ctx context.Context, in HeadInput) (*SHEModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := columnMeans(in.Features)
+	all := columnMeans(in.Train)
 	patterns := make([]float64, 0, h.k*h.d)
 	for class := range h.k {
 		switch {
@@ -63,7 +63,7 @@ func (c SHE) Fit(ctx context.Context, in HeadInput) (*SHEModel, error) {
 			patterns = append(patterns, all...)
 		}
 	}
-	return notCollapsed(newSHE(h, patterns), in.Features, "features are zero, or all of one size")
+	return notCollapsed(newSHE(h, patterns), in.Train, "features are zero, or all of one size")
 }
 
 // sheLabels returns each row's class as a row of the head, nil when rows have no classes.

@@ -14,7 +14,7 @@ import (
 
 func ExampleSHE() {
 	features, _ := data.NewTable(4, 2, []float32{4, 0, 2, 0, 0, 3, 1, 5})
-	m, err := detect.SHE{}.Fit(context.Background(), detect.HeadInput{Features: features, Head: twoUnits()})
+	m, err := detect.SHE{}.Fit(context.Background(), detect.HeadInput{Train: features, Head: twoUnits()})
 	if err != nil {
 		panic(err)
 	}
@@ -71,16 +71,16 @@ func TestSHEAgainstTheFormula(t *testing.T) {
 	}
 	in := l.input()
 	var err error
-	if in.Features, err = l.train.WithLabels(labels, l.train.Classes()); err != nil {
+	if in.Train, err = l.train.WithLabels(labels, l.train.Classes()); err != nil {
 		t.Fatal(err)
 	}
 	want := scoreSHE(l, plainSHE(l, func(i int) int { return labels[i] }))
 	within(t, "with labels", scores(t, fitOnHead(t, detect.SHE{}.Fit, in), l.query), want, 1e-12, 0)
-	in.Features = mustTable(t, layerRows, layerColumns, l.train.X())
+	in.Train = mustTable(t, layerRows, layerColumns, l.train.X())
 	within(t, "without labels", scores(t, fitOnHead(t, detect.SHE{}.Fit, in), l.query), scoreSHE(l, plainSHE(l, func(int) int { return -1 })), 1e-12, 0)
 
 	// The same classes by name, in order and by the head's own names.
-	if in.Features, err = l.train.WithLabels(labels, []string{"ant", "bee", "cat", "dog"}); err != nil {
+	if in.Train, err = l.train.WithLabels(labels, []string{"ant", "bee", "cat", "dog"}); err != nil {
 		t.Fatal(err)
 	}
 	within(t, "classes in order", scores(t, fitOnHead(t, detect.SHE{}.Fit, in), l.query), want, 1e-12, 0)
@@ -91,7 +91,7 @@ func TestSHEAgainstTheFormula(t *testing.T) {
 			reversed[i] = layerClasses - c
 		}
 	}
-	if in.Features, err = l.train.WithLabels(reversed, []string{"none has it", "zebra", "yak", "x", "bee"}); err != nil {
+	if in.Train, err = l.train.WithLabels(reversed, []string{"none has it", "zebra", "yak", "x", "bee"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := (detect.SHE{}).Fit(t.Context(), in); !errors.Is(err, data.ErrLabels) || !strings.Contains(err.Error(), "5 classes") {
@@ -119,7 +119,7 @@ func TestSHEWithoutARightRow(t *testing.T) {
 			}
 		}
 	}), func(i int) bool { return labels[i] == 3 })
-	in := detect.HeadInput{Features: l.train.Pick(kept), Head: l.head}
+	in := detect.HeadInput{Train: l.train.Pick(kept), Head: l.head}
 	m := fitOnHead(t, detect.SHE{}.Fit, in)
 	st := m.State()
 	patterns, _, err := st.Floats("patterns", layerClasses, layerColumns)

@@ -24,9 +24,9 @@ var _ = methods.Add(method.Learned(method.Info{
 // overlooks, as [Residual] does, and is strong on unfamiliar rows of either kind. O(N·D² + D³) to fit, in two passes,
 // O(D² + K·D) a row to score.
 //
-// Fits on: Features N×D with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Rows must leave something outside Share of the columns: some N > D.
+// Fits on: Train N×D of features with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Rows must leave something outside Share of the columns: some N > D.
 // Score:   N values of any sign in the logits' unit (natural logs), virtual logit − log Σ exp(logit), higher = more unfamiliar. The logarithm of the odds of the virtual class.
-// Errors:  ErrInput without features or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when training rows have nothing outside the principal space, and when their largest logits are not positive on average, so that there is nothing to match the virtual one to.
+// Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when training rows have nothing outside the principal space, and when their largest logits are not positive on average, so that there is nothing to match the virtual one to.
 // Differs: the log odds instead of the virtual class's probability, which has the same order; the number of principal directions is a share of D, and never more than have any variance.
 // Source:  wang2022vim, section 4.
 // Claim:   none: it is a baseline that others' claims compare with.
@@ -41,7 +41,7 @@ func (c ViM) Fit(ctx context.Context, in HeadInput) (*ViMModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := moments.FromSource(ctx, in.Features, moments.Options{})
+	st, err := moments.FromSource(ctx, in.Train, moments.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +60,11 @@ func (c ViM) Fit(ctx context.Context, in HeadInput) (*ViMModel, error) {
 	if !ok || rank <= from {
 		return nil, fmt.Errorf("%w: the rows span %d directions and %d of them are principal, so that nothing is left; give more rows than columns, or lower --share", method.ErrDegenerate, rank, from)
 	}
-	m := &ViMModel{head: h, scale: 1, outside: outsideOf(origin, vectors, d, from)}
-	n, _ := in.Features.Dims()
+	m := &ViMModel{head: h, factor: 1, outside: outsideOf(origin, vectors, d, from)}
+	n, _ := in.Train.Dims()
 	virtual, top := make([]float64, n), make([]float64, n)
-	m.outside.lengths(in.Features, virtual)
-	h.each(in.Features, nil, func(i int, _, logits []float64) { _, top[i] = largest(logits) })
+	m.outside.lengths(in.Train, virtual)
+	h.each(in.Train, nil, func(i int, _, logits []float64) { _, top[i] = largest(logits) })
 	sumVirtual, sumTop := 0.0, 0.0
 	for i := range n {
 		sumVirtual += virtual[i]
@@ -76,8 +76,8 @@ func (c ViM) Fit(ctx context.Context, in HeadInput) (*ViMModel, error) {
 	case !(sumVirtual > 0):
 		return nil, fmt.Errorf("%w: the training rows have nothing outside %d directions; lower --share", method.ErrDegenerate, from)
 	}
-	m.scale = sumTop / sumVirtual
-	return notCollapsed(m, in.Features, "the head does not tell rows apart")
+	m.factor = sumTop / sumVirtual
+	return notCollapsed(m, in.Train, "the head does not tell rows apart")
 }
 
 // vimOrigin returns −W⁺b, where all logits are as near to zero as they come.
@@ -124,11 +124,11 @@ func vimOrigin(h *linearHead) ([]float64, bool) {
 type ViMModel struct {
 	head    *linearHead
 	outside outside
-	scale   float64
+	factor  float64
 }
 
-// Scale returns what the length outside the principal space is multiplied by to be a logit, the paper's α.
-func (m *ViMModel) Scale() float64 { return m.scale }
+// Factor returns what the length outside the principal space is multiplied by to be a logit, the paper's α.
+func (m *ViMModel) Factor() float64 { return m.factor }
 
 // Score returns each row's virtual logit beside the head's.
 func (m *ViMModel) Score(features *data.Table) ([]float64, error) {
@@ -138,7 +138,7 @@ func (m *ViMModel) Score(features *data.Table) ([]float64, error) {
 	n, _ := features.Dims()
 	out := make([]float64, n)
 	m.outside.lengths(features, out)
-	m.head.each(features, nil, func(i int, _, logits []float64) { out[i] = m.scale*out[i] - logSumExp(logits, 1) })
+	m.head.each(features, nil, func(i int, _, logits []float64) { out[i] = m.factor*out[i] - logSumExp(logits, 1) })
 	return out, nil
 }
 
@@ -146,7 +146,7 @@ func (m *ViMModel) Score(features *data.Table) ([]float64, error) {
 func (m *ViMModel) State() *data.Checkpoint {
 	st := m.head.state()
 	m.outside.add(st)
-	st.Tensors["scale"] = data.Float64Tensor([]float64{m.scale}, 1)
+	st.Tensors["factor"] = data.Float64Tensor([]float64{m.factor}, 1)
 	return st
 }
 
@@ -155,7 +155,7 @@ func loadViM(c ViM, st *data.Checkpoint) (*ViMModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	scale := r.Floats("scale", 1)
+	factor := r.Floats("factor", 1)
 	o, err := loadOutside(r)
 	if err != nil {
 		return nil, err
@@ -163,5 +163,5 @@ func loadViM(c ViM, st *data.Checkpoint) (*ViMModel, error) {
 	if o.D != h.d {
 		return nil, fmt.Errorf("%w: %d columns outside the principal space, %d for the head", data.ErrShape, o.D, h.d)
 	}
-	return &ViMModel{h, o, scale[0]}, nil
+	return &ViMModel{h, o, factor[0]}, nil
 }

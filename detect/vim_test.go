@@ -20,19 +20,19 @@ func ExampleViM() {
 	// The head reads two units; familiar rows move a third one a little.
 	features, _ := data.NewTable(4, 3, []float32{4, 1, 0.5, 4, 1, -0.5, 1, 4, 0.5, 1, 4, -0.5})
 	head := &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float32Tensor([]float32{1, 0, 0, 0, 1, 0}, 2, 3)}}
-	m, err := detect.ViM{Share: 0.7}.Fit(context.Background(), detect.HeadInput{Features: features, Head: head})
+	m, err := detect.ViM{Share: 0.7}.Fit(context.Background(), detect.HeadInput{Train: features, Head: head})
 	if err != nil {
 		panic(err)
 	}
 	// Both rows have the same logits; the second moves the third unit as no familiar row does.
 	query, _ := data.NewTable(2, 3, []float32{4, 1, 0.5, 4, 1, 3})
 	scores, _ := m.Score(query)
-	fmt.Printf("%.2f: %.2f %.2f\n", m.Scale(), scores[0], scores[1])
+	fmt.Printf("%.2f: %.2f %.2f\n", m.Factor(), scores[0], scores[1])
 	// Output: 8.00: -0.05 19.95
 }
 
 // plainViM follows the paper with gonum's singular values.
-func plainViM(l layer, from int) (score func(row []float64) float64, scale float64) {
+func plainViM(l layer, from int) (score func(row []float64) float64, factor float64) {
 	w := mat.NewDense(layerClasses, layerColumns, slices.Concat(l.weight...))
 	var svd mat.SVD
 	svd.Factorize(w, mat.SVDThin)
@@ -71,16 +71,16 @@ func plainViM(l layer, from int) (score func(row []float64) float64, scale float
 		top += slices.Max(l.logits(row))
 		virtual += length(row)
 	}
-	scale = top / virtual
-	return func(row []float64) float64 { return scale*length(row) + energy(l.logits(row)) }, scale
+	factor = top / virtual
+	return func(row []float64) float64 { return factor*length(row) + energy(l.logits(row)) }, factor
 }
 
 func TestViMAgainstTheFormula(t *testing.T) {
 	l := newLayer(t, 17)
 	for _, share := range []float64{0.25, 0.5, 0.9} {
 		m := fitOnHead(t, detect.ViM{Share: share}.Fit, l.input())
-		score, scale := plainViM(l, int(share*layerColumns+1e-9))
-		within(t, fmt.Sprint("scale at ", share), []float64{m.Scale()}, []float64{scale}, 1e-9, 0)
+		score, factor := plainViM(l, int(share*layerColumns+1e-9))
+		within(t, fmt.Sprint("factor at ", share), []float64{m.Factor()}, []float64{factor}, 1e-9, 0)
 		within(t, fmt.Sprint("share ", share), scores(t, m, l.query), each(l.query, score), 1e-8, 1e-8)
 	}
 }
@@ -96,7 +96,7 @@ func TestViMOriginOfATallHead(t *testing.T) {
 	for c := range bias {
 		bias[c] = 3 + math.Cos(float64(c))
 	}
-	m := fitOnHead(t, detect.ViM{}.Fit, detect.HeadInput{Features: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
+	m := fitOnHead(t, detect.ViM{}.Fit, detect.HeadInput{Train: l.train, Head: &data.Checkpoint{Tensors: map[string]data.Tensor{
 		"weight": data.Float64Tensor(weight, k, d), "bias": data.Float64Tensor(bias, k)}}})
 	origin, _, err := m.State().Floats("origin", d)
 	if err != nil {
@@ -120,7 +120,7 @@ func TestViMOriginOfATallHead(t *testing.T) {
 
 func TestViMRefuses(t *testing.T) {
 	l := newLayer(t, 19)
-	few := detect.HeadInput{Features: l.train.Slice(0, 6), Head: l.head}
+	few := detect.HeadInput{Train: l.train.Slice(0, 6), Head: l.head}
 	if _, err := (detect.ViM{}).Fit(t.Context(), few); !errors.Is(err, method.ErrDegenerate) || !strings.Contains(err.Error(), "--share") {
 		t.Errorf("6 rows of 24 columns: %v", err)
 	}
