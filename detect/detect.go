@@ -2,10 +2,20 @@
 //
 //	which one?                       takes                  learns in        when
 //	[Mahalanobis]                    features, labels       one pass         classes are roughly Gaussian; the default
+//	[RMDS]                           features, labels       one pass         the unfamiliar is close to what is known
 //	[GaussianAD]                     features               one pass         one class of normal rows, no labels
+//	[Residual]                       features               one pass         the unfamiliar uses other combinations of features
 //	[KNN]                            features               keeps the rows   no shape can be assumed
-//	[Energy]                         logits                 no pass          only a classifier's outputs are at hand, and their size means something
-//	[MaxSoftmax]                     logits                 no pass          only outputs are at hand, or only probabilities; the baseline
+//	[ViM]                            features, head         two passes       both features and the network's last layer are at hand
+//	[NNGuide], [Relation]            features, head         keeps the rows   as for KNN, and the last layer is at hand
+//	[FDBD], [SHE], [DICE], [ReAct]   features, head         one pass         rows are too many to keep, and to be fitted
+//	[Scale], [ASH]                   features, head         no pass          features come out of a ReLU
+//	[Energy], [MaxLogit], [ODIN]     logits                 no pass          only a classifier's outputs are at hand, and their size means something
+//	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
+//	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
+//
+// A head is a network's last layer, given as a checkpoint when a detector is fitted and kept in its model: scoring takes the
+// features alone.
 package detect
 
 import (

@@ -31,28 +31,22 @@ type side struct {
 }
 
 // How many rows and kept rows are multiplied at a time: it bounds memory, and bears no weight on results.
-const pairRows, pairKept = 64, 512
+const pairRows, pairKept = 128, 1024
 
 // eachProduct calls f for each of n rows with its inner products, on every side, with the kept rows from one on: for one row
-// in order and on one goroutine, for different rows at once. f must not keep the products.
-func eachProduct(n, kept int, sides []side, f func(i, from int, products [][]float64)) {
+// in order and on one goroutine, for different rows at once. f must not keep the products, which are summed in float32.
+func eachProduct(n, kept int, sides []side, f func(i, from int, products [][]float32)) {
 	num.Parallel(n, pairRows, func(low, high int) {
-		rows, others := make([][]float64, len(sides)), make([][]float64, len(sides))
-		products, ofRow := make([][]float64, len(sides)), make([][]float64, len(sides))
-		for s, side := range sides {
-			rows[s], others[s] = make([]float64, pairRows*side.d), make([]float64, pairKept*side.d)
-			products[s] = make([]float64, pairRows*pairKept)
+		products, ofRow := make([][]float32, len(sides)), make([][]float32, len(sides))
+		for s := range sides {
+			products[s] = make([]float32, pairRows*pairKept)
 		}
 		for lo := low; lo < high; lo += pairRows {
 			m := min(pairRows, high-lo)
-			for s, side := range sides {
-				widen(rows[s], side.rows[lo*side.d:(lo+m)*side.d])
-			}
 			for from := 0; from < kept; from += pairKept {
 				k := min(pairKept, kept-from)
 				for s, side := range sides {
-					widen(others[s], side.kept[from*side.d:(from+k)*side.d])
-					num.Gemm(false, true, m, k, side.d, 1, rows[s], side.d, others[s], side.d, 0, products[s], k)
+					num.Gemm(false, true, m, k, side.d, 1, side.rows[lo*side.d:], side.d, side.kept[from*side.d:], side.d, 0, products[s], k)
 				}
 				for i := range m {
 					for s := range sides {

@@ -69,10 +69,10 @@ func (m *NNGuideModel) Score(features *data.Table) ([]float64, error) {
 	n, d := features.Dims()
 	k := m.neighbors
 	nearest := make([]float64, n*k) // of each row, ascending
-	eachProduct(n, len(m.found), []side{{lengthOne(features.X(), d), m.rows, d}}, func(i, from int, products [][]float64) {
+	eachProduct(n, len(m.found), []side{{lengthOne(features.X(), d), m.rows, d}}, func(i, from int, products [][]float32) {
 		best := nearest[i*k : (i+1)*k]
 		for at, cosine := range products[0] {
-			v := cosine * m.found[from+at]
+			v := float64(cosine) * m.found[from+at]
 			if from+at < k { // the list is not full: what is in it stands at its end
 				nnguideInsert(best[k-from-at-1:], v)
 			} else if v > best[0] {

@@ -77,9 +77,9 @@ func (m *RelationModel) Score(features *data.Table) ([]float64, error) {
 	n, d := features.Dims()
 	out := make([]float64, n)
 	sides := []side{{lengthOne(features.X(), d), m.rows, d}, {m.predict(features), m.probabilities, m.head.k}}
-	eachProduct(n, m.n, sides, func(i, _ int, products [][]float64) {
+	eachProduct(n, m.n, sides, func(i, _ int, products [][]float32) {
 		for at, cosine := range products[0] {
-			if relation := max(cosine, 0) * products[1][at]; relation > m.floor {
+			if relation := max(float64(cosine), 0) * float64(products[1][at]); relation > m.floor {
 				if m.exponent != 1 {
 					relation = math.Pow(relation, m.exponent)
 				}
