@@ -231,3 +231,49 @@ func TestListingForms(t *testing.T) {
 		t.Errorf("%v", list[1])
 	}
 }
+
+// With the network's own last layer in a file, logits and weights are those that the network has, labels or not.
+func TestCompareWithAHeadInAFile(t *testing.T) {
+	fixture(t)
+	args := []string{"compare", "detect", "--train", "train.csv", "--in", "new.csv", "--ood", "ood.csv", "--ignore", "y", "--head"}
+	for _, o := range parsed(t, append(args, "head.safetensors")...) {
+		if note := o["note"]; note != nil && !strings.Contains(note.(string), "labels needed") {
+			t.Errorf("%v: %v", o["method"], note)
+		}
+	}
+	if r := gimbal("fit", "detect/vim", "--train", "train.csv", "--label", "y", "--head", "head.safetensors", "-o", "vim.gimbal"); r.code != 0 {
+		t.Fatal(r.errOut)
+	}
+	in, ood := scored(t, "vim.gimbal", "new.csv"), scored(t, "vim.gimbal", "ood.csv")
+	wins := 0.0
+	for _, a := range in {
+		for _, b := range ood {
+			if b > a {
+				wins++
+			}
+		}
+	}
+	want := wins / float64(len(in)*len(ood))
+	for _, o := range parsed(t, append(args, "head.safetensors")...) {
+		if o["method"] == "detect/vim" {
+			if got := o["auroc"].(map[string]any)["value"].(float64); math.Abs(got-want) > 1e-12 {
+				t.Errorf("AUROC %v, by fit and score %v", got, want)
+			}
+		}
+	}
+	refused(t, 2, []string{"nosuch.safetensors", "neither a file nor a method"}, append(args, "nosuch.safetensors")...)
+	for _, o := range parsed(t, append(args, "train.moments")...) {
+		if note, _ := o["note"].(string); o["method"] == "detect/maxlogit" && !strings.Contains(note, "train.moments") {
+			t.Errorf("a file without a last layer: %v", o)
+		}
+	}
+}
+
+// scored reads the scores that a model gives to a file's rows.
+func scored(t *testing.T, model, in string) (all []float64) {
+	t.Helper()
+	for _, o := range parsed(t, "score", model, "--in", in, "--label", "y") {
+		all = append(all, o["ood_score"].(float64))
+	}
+	return all
+}

@@ -1,16 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/moments"
 )
@@ -25,9 +28,16 @@ type arm struct {
 	used  time.Duration // scoring or predicting
 }
 
+// headChoice is where logits come from: a method that is fitted on the training rows, or a network's last layer in a file.
+type headChoice struct {
+	spec  method.Spec
+	layer *data.Checkpoint
+	path  string
+}
+
 // head is a classifier whose logits feed methods that take logits.
 type head struct {
-	spec  method.Spec
+	headChoice
 	model method.Model
 	err   error
 	last  *data.Table // the rows of made
@@ -44,7 +54,7 @@ func (h *head) logits(t *data.Table) (*data.Table, error) {
 	}
 	out, err := h.compute(t)
 	if err != nil {
-		return nil, fmt.Errorf("head %s: %w", h.spec.ID(), err)
+		return nil, fmt.Errorf("head %s: %w", cmp.Or(h.path, h.spec.ID()), err)
 	}
 	h.last, h.made = t, out
 	return out, nil
@@ -52,6 +62,9 @@ func (h *head) logits(t *data.Table) (*data.Table, error) {
 
 // compute asks for the head's own logits, or takes the logarithms of its probabilities, which are logits up to a constant a row.
 func (h *head) compute(t *data.Table) (*data.Table, error) {
+	if h.layer != nil {
+		return detect.HeadInput{Train: t, Head: h.layer}.Logits()
+	}
 	if l, ok := h.model.(method.Logiter); ok {
 		return l.Logits(t)
 	}
@@ -73,8 +86,11 @@ type linear interface {
 	Linear() (center, weights, intercept []float64)
 }
 
-// layer returns the head as a last layer: weight, K×D, and bias, K values, with the classes' names.
-func (h *head) layer(t *data.Table) (*data.Checkpoint, error) {
+// lastLayer returns the head as one: weight, K×D, and bias, K values, with the classes' names.
+func (h *head) lastLayer(t *data.Table) (*data.Checkpoint, error) {
+	if h.layer != nil {
+		return h.layer, nil
+	}
 	if h.err != nil {
 		return nil, fmt.Errorf("takes a last layer, and %w", h.err)
 	}
@@ -123,7 +139,7 @@ const (
 
 // newContest fits every method with its defaults. A method that fails keeps its reason; only what stops all of them is an error.
 // steps, where given, shows a method's own progress.
-func newContest(ctx context.Context, steps func(context.Context, string) context.Context, list []method.Spec, headSpec method.Spec, train data.Source) (*contest, error) {
+func newContest(ctx context.Context, steps func(context.Context, string) context.Context, list []method.Spec, choice headChoice, train data.Source) (*contest, error) {
 	c := &contest{}
 	var needs moments.Needs
 	needRows := false
@@ -143,12 +159,12 @@ func newContest(ctx context.Context, steps func(context.Context, string) context
 		train = t
 	}
 	start := time.Now()
-	st, err := moments.FromSource(ctx, train, moments.Options{PerClass: (needs | headSpec.Needs).Options().PerClass})
+	st, err := moments.FromSource(ctx, train, moments.Options{PerClass: (needs | choice.spec.Needs).Options().PerClass})
 	if err != nil {
 		return nil, err
 	}
 	c.pass, c.rows = time.Since(start), st.Rows()
-	c.head = fitHead(headSpec, st)
+	c.head = fitHead(choice, st)
 	for _, a := range c.arms {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -164,9 +180,10 @@ func newContest(ctx context.Context, steps func(context.Context, string) context
 	return c, ctx.Err()
 }
 
-func fitHead(s method.Spec, st *moments.State) *head {
-	h := &head{spec: s}
+func fitHead(choice headChoice, st *moments.State) *head {
+	h, s := &head{headChoice: choice}, choice.spec
 	switch {
+	case h.layer != nil:
 	case len(st.Classes()) < 2:
 		h.err = errNoClasses
 	case s.Name == "":
@@ -206,7 +223,7 @@ func (c *contest) fitArm(ctx context.Context, a *arm, st *moments.State, t *data
 		case slot.Kind == data.KindTable && (slot.Name == "in" || slot.Name == featureSlot):
 			in[slot.Name] = t
 		case slot.Kind == data.KindCheckpoint && slot.Name == headSlot:
-			layer, err := c.head.layer(t)
+			layer, err := c.head.lastLayer(t)
 			if err != nil {
 				return nil, err
 			}
@@ -241,16 +258,20 @@ func (a *arm) reason() any {
 	return oneLine(a.err)
 }
 
-// pickHead finds the method whose logits feed others: the one named; else, in a family of heads, its default or the first
-// that fits from moments.
-func (e *env) pickHead(cmd *cobra.Command, id string) (method.Spec, error) {
+// pickHead finds what feeds methods that take logits or a last layer: the method or the file named; else, in a family of
+// heads, its default or the first that fits from moments.
+func (e *env) pickHead(cmd *cobra.Command, id string) (headChoice, error) {
 	if id != "" {
 		s, ok := e.spec(id)
+		if _, err := os.Stat(id); !ok && err == nil {
+			layer, err := e.readCheckpoint(id)
+			return headChoice{layer: layer, path: id}, err
+		}
 		if !ok || !s.Can("predict") || !s.FitsMoments() {
-			return s, usage(cmd, "--head %s: not a method that predicts classes and fits from moments, have %s", id,
+			return headChoice{}, usage(cmd, "--head %s: neither a file nor a method that predicts classes and fits from moments, have %s", id,
 				joined(e.ids(func(s method.Spec) bool { return s.Can("predict") && s.FitsMoments() })))
 		}
-		return s, nil
+		return headChoice{spec: s}, nil
 	}
 	var best method.Spec
 	for _, f := range e.families() {
@@ -266,5 +287,5 @@ func (e *env) pickHead(cmd *cobra.Command, id string) (method.Spec, error) {
 			break
 		}
 	}
-	return best, nil
+	return headChoice{spec: best}, nil
 }

@@ -23,6 +23,27 @@ type HeadInput struct {
 	Head *data.Checkpoint
 }
 
+// Logits returns what the head makes of the features: N×K, with the classes' names where the head has them. It is how
+// detectors that take logits alone are given those of the same network.
+// Errors: those of fitting; ErrFinite where float32 cannot hold a logit.
+func (in HeadInput) Logits() (*data.Table, error) {
+	h, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	n, _ := in.Train.Dims()
+	x := make([]float32, n*h.k)
+	h.each(in.Train, nil, func(i int, _, logits []float64) {
+		for c, z := range logits {
+			x[i*h.k+c] = float32(z)
+		}
+	})
+	if len(h.classes) > 0 {
+		return data.NewNamed(n, h.classes, x)
+	}
+	return data.NewTable(n, h.k, x)
+}
+
 // linearHead is a network's last layer: logits = features·Wᵀ + b.
 type linearHead struct {
 	k, d    int
@@ -40,6 +61,11 @@ func fitHead[C any](ctx context.Context, c *C, in HeadInput) (*linearHead, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	return in.read()
+}
+
+// read finds the last layer in the head.
+func (in HeadInput) read() (*linearHead, error) {
 	if in.Train == nil || in.Head == nil {
 		return nil, fmt.Errorf("%w: want features and the head that they go into", method.ErrInput)
 	}

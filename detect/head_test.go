@@ -190,3 +190,25 @@ func TestDetectorsOnHeadsSayThatScoresCollapse(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadInputLogits(t *testing.T) {
+	l := newLayer(t, 30)
+	l.head.SetStrings("classes", []string{"a", "b", "c", "d"}) // a new layer is this test's own
+	z, err := detect.HeadInput{Train: l.query, Head: l.head}.Logits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(z.Columns(), []string{"a", "b", "c", "d"}) {
+		t.Errorf("columns %q", z.Columns())
+	}
+	for i := range 30 {
+		within(t, "logits", wide(z.Row(i)), l.logits(wide(l.query.Row(i))), 1e-7, 1e-6)
+	}
+	huge := mustTable(t, 1, layerColumns, slices.Repeat([]float32{math.MaxFloat32}, layerColumns))
+	if _, err := (detect.HeadInput{Train: huge, Head: l.head}).Logits(); !errors.Is(err, data.ErrFinite) {
+		t.Errorf("logits beyond float32: %v", err)
+	}
+	if _, err := (detect.HeadInput{Train: l.query}).Logits(); !errors.Is(err, method.ErrInput) {
+		t.Errorf("no head: %v", err)
+	}
+}
