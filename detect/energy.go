@@ -2,8 +2,10 @@ package detect
 
 import (
 	"context"
+	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -21,7 +23,7 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // Fits on: Logits N×K with K ≥ 2; only their width is learned.
 // Score:   N values of any sign in the logits' unit (natural logs), −T·log Σ exp(logit/T), higher = more unfamiliar. Adding a constant to a row of logits lowers its score by as much.
-// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width.
+// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score, as those of log probabilities do.
 // Differs: no fine-tuning of the network with an energy margin.
 // Source:  liu2020energy, eq. (4).
 // Claim:   claims/detect/energy.go.
@@ -36,7 +38,21 @@ func (c Energy) Fit(ctx context.Context, in LogitsInput) (*EnergyModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.model(k), nil
+	return notWithin(c.model(k), in.Logits, c.noise, "log probabilities have no energy: give raw logits, or take a detector on probabilities")
+}
+
+// noise is how much of a row's energy float32's rounding of logits can be: E moves with a logit by its probability.
+func (c Energy) noise(logits []float32) float64 {
+	p := make([]float64, len(logits))
+	for j, v := range logits {
+		p[j] = float64(v)
+	}
+	num.Softmax(p, p, c.Temperature)
+	sum := 0.0
+	for j, v := range logits {
+		sum += p[j] * math.Abs(float64(v))
+	}
+	return 0x1p-22 * sum // four halves of float32's spacing
 }
 
 func (c Energy) model(k int) *EnergyModel {

@@ -124,15 +124,21 @@ const collapseRows, collapseLeast = 256, 8
 
 // notCollapsed returns the model, unless it gives training rows that differ one and the same score, so that it can tell
 // nothing apart: ErrDegenerate then. why says what the reason may be.
-func notCollapsed[M method.Scorer](m M, train *data.Table, why string) (none M, err error) {
+func notCollapsed[M method.Scorer](m M, train *data.Table, why string) (M, error) {
+	return notWithin(m, train, func([]float32) float64 { return 0 }, why)
+}
+
+// notWithin is notCollapsed where scores count as the same when they differ by no more than the noise of some row.
+func notWithin[M method.Scorer](m M, train *data.Table, noise func(row []float32) float64, why string) (none M, err error) {
 	n, _ := train.Dims()
 	rows := make([]int, min(n, collapseRows))
-	differ := 0
+	differ, same := 0, 0.0
 	for i := range rows {
 		rows[i] = i * n / len(rows)
 		if !slices.Equal(train.Row(rows[i]), train.Row(0)) {
 			differ++
 		}
+		same = max(same, noise(train.Row(rows[i])))
 	}
 	if differ < collapseLeast {
 		return m, nil // such rows say nothing of the model
@@ -142,7 +148,7 @@ func notCollapsed[M method.Scorer](m M, train *data.Table, why string) (none M, 
 		return none, err
 	}
 	low, high := slices.Min(scores), slices.Max(scores)
-	if high-low <= 1e-13*max(math.Abs(low), math.Abs(high)) { // a few roundings
+	if high-low <= max(1e-13*max(math.Abs(low), math.Abs(high)), same) { // a few roundings
 		return none, fmt.Errorf("%w: scores collapse to a constant: training rows that differ all score %.6g; %s", method.ErrDegenerate, low, why)
 	}
 	return m, nil

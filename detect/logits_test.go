@@ -126,6 +126,23 @@ func TestDetectorsOnLogitsSayThatScoresCollapse(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	// Log probabilities have an energy of zero, but for what float32 has rounded.
+	in := logitRows(t, 23, 40, 5)
+	x := make([]float32, 0, 200)
+	for i := range 40 {
+		p, _ := plainSoftmax(wide(in.Row(i)), 1)
+		for _, q := range p {
+			x = append(x, float32(math.Log(q)))
+		}
+	}
+	if _, err := onLogits["energy"](t.Context(), detect.LogitsInput{Logits: mustTable(t, 40, 5, x)}); !errors.Is(err, method.ErrDegenerate) || !strings.Contains(err.Error(), "log probabilities") {
+		t.Errorf("energy of log probabilities: %v", err)
+	}
+	for _, name := range []string{"maxsoftmax", "gen", "odin", "klmatching", "maxlogit"} {
+		if _, err := onLogits[name](t.Context(), detect.LogitsInput{Logits: mustTable(t, 40, 5, x)}); err != nil {
+			t.Errorf("%s of log probabilities: %v", name, err)
+		}
+	}
 	// Rows that are all the same are no fault of the detector's, and few may score the same by chance.
 	for name, fit := range onLogits {
 		if _, err := fit(t.Context(), detect.LogitsInput{Logits: mustTable(t, 12, 2, slices.Repeat([]float32{1, 2}, 12))}); err != nil {

@@ -20,7 +20,7 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // Fits on: Logits N×K with K ≥ 2; only their width is learned.
 // Score:   N values in [0, 1−1/K], one minus the largest probability, higher = more unfamiliar. Small ones are exact to float64's relative precision, not lost against one. Adding a constant to a row of logits changes nothing.
-// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width.
+// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: the sign is turned, so that higher means more unfamiliar; Temperature is ours (the paper's is 1).
 // Source:  hendrycks2017baseline, section 2.
 // Claim:   claims/detect/maxsoftmax.go.
@@ -35,7 +35,7 @@ func (c MaxSoftmax) Fit(ctx context.Context, in LogitsInput) (*MaxSoftmaxModel, 
 	if err != nil {
 		return nil, err
 	}
-	return c.model(k), nil
+	return notCollapsed(c.model(k), in.Logits, "the logits are so large that all probabilities are 0 or 1; raise --temperature")
 }
 
 func (c MaxSoftmax) model(k int) *MaxSoftmaxModel {
