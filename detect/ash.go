@@ -24,7 +24,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: pooled features instead of maps over the image. Negative features count as zero; a row without a positive one stays as it is. At least one activation is kept, of equal ones that with the lower column.
 // Source:  djurisic2023extremely, section 3 and algorithms 1 to 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type ASH struct {
 	// Strategy is what becomes of the kept activations: multiplied by exp(sum before/sum after), the paper's best on large images; all set to their mean, with the sum of the row kept; or left as they are.
 	Strategy string `default:"ash-s" enum:"ash-s,ash-b,ash-p"`

@@ -18,14 +18,14 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // It is the directed sparsification of Sun and Li (2022): units that say nothing of a class in familiar rows add noise in
 // unfamiliar ones. O(N·D + K·D·log(K·D)) to fit, O(K·D) a row to score. Prefer it to [Energy] for heads with many more weights
-// than classes need; it can be combined with nothing else here, as [ReAct] could in the paper.
+// than their classes need.
 //
 // Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
 // Score:   N values of any sign in the logits' unit (natural logs), −log Σ exp(logit), higher = more unfamiliar.
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: nothing; a contribution is a weight times its unit's mean activation, over all weights of the head together, and one that equals the quantile is dropped, as in the paper's code.
 // Source:  sun2022dice, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type DICE struct {
 	// Quantile of the weights' mean contributions up to which they are set to zero: the paper's p of 90 per cent.
 	Quantile float64 `default:"0.9" range:"(0,1)"`

@@ -26,7 +26,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when all rows are equal, when the head has no boundaries, or when rows that differ all get one score.
 // Differs: classes with equal weights have no boundary and are left out. A row nearer to the mean than a millionth of the training rows' root mean square distance is taken to be as far as that.
 // Source:  liu2024fast, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type FDBD struct{}
 
 // Fit learns the mean of all rows.

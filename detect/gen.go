@@ -25,7 +25,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: the sign is turned, so that higher means more unfamiliar. Probabilities are not clamped; 1−p of the largest is computed without cancellation.
 // Source:  liu2023gen, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type GEN struct {
 	// Exponent is the paper's γ, its choice 0.1: the smaller, the more do tiny probabilities of other classes count; towards 1 the score becomes Gini's impurity.
 	Exponent float64 `default:"0.1" range:"(0,1]"`

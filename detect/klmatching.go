@@ -27,7 +27,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without logits; ErrShape for no rows, for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: logarithms of mean probabilities are summed exactly, so that none is minus infinity and no score infinite.
 // Source:  hendrycks2022scaling, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type KLMatching struct{}
 
 // Fit learns the typical probabilities of every class.

@@ -24,7 +24,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: the sign is turned, so that higher means more unfamiliar.
 // Source:  hendrycks2022scaling, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type MaxLogit struct{}
 
 // Fit learns the number of classes.

@@ -25,7 +25,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape for fewer rows than Neighbors, when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when log Σ exp(logit) of the training rows is not positive on average, which turns the product's meaning round, and when rows that differ all get one score.
 // Differs: guidance below zero, which features of both signs can give, counts as none. A row of zeros has no direction and no guidance.
 // Source:  park2023nearest, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type NNGuide struct {
 	// Neighbors is how many of the most similar training rows, by energy times cosine, are averaged: the paper's k of 10; OpenOOD takes 100.
 	Neighbors int `default:"10" range:"[1,1e9]"`

@@ -24,7 +24,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: no perturbation of the input, which needs a network and its gradients; the sign is turned, so that higher means more unfamiliar.
 // Source:  liang2018enhancing, eq. (1).
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type ODIN struct {
 	// Temperature divides the logits. The paper chooses among 1 to 1000 on unfamiliar rows and mostly takes 1000.
 	Temperature float64 `default:"1000" range:"(0,1e6]"`

@@ -26,7 +26,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: one threshold from all training activations, as in the paper; only the layer that the head reads.
 // Source:  sun2021react, eq. (1) and section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type ReAct struct {
 	// Quantile of all training activations at which larger ones are cut off: the paper's p of 90 per cent. Towards 1 the score becomes the energy.
 	Quantile float64 `default:"0.9" range:"(0,1]"`

@@ -18,8 +18,7 @@ var _ = methods.Add(method.Learned(method.Info{
 
 // Relation scores how weakly a row is related to the training rows, a relation being the cosine of features times the chance that both are of one class.
 //
-// It is the outlier score on the neural relation graph of Kim et al. (2023). All training rows count, not only the nearest, so
-// it is steady on few rows; it keeps all N·(D+K) numbers and scores a row in O(N·(D+K)). A sample of a large training set does.
+// It is the outlier score on the neural relation graph of Kim et al. (2023). All training rows count, not only the nearest; it keeps all N·(D+K) numbers and scores a row in O(N·(D+K)). A sample of a large training set does.
 // Prefer [KNN] where there is no head, and [NNGuide] where the size of logits means something.
 //
 // Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
@@ -27,7 +26,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: the mean over training rows instead of their sum, which has the same order. A row of zeros has no direction and no relations.
 // Source:  kim2023neural, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type Relation struct {
 	// Exponent is what relations are raised to: the paper's t. 1 in OpenOOD, which tries up to 8: the larger, the more only the closest rows count.
 	Exponent float64 `default:"1" range:"(0,100]"`

@@ -26,7 +26,7 @@ var _ = methods.Add(method.FromMoments(method.Info{
 // Errors:  ErrDegenerate when all rows are equal; ErrShape on another width.
 // Differs: the origin is the rows' mean, as in principal component analysis, not where the head's logits vanish, for which it would need the head; the number of directions is a share of D, and never more than have any variance.
 // Source:  wang2022vim, section 4.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type Residual struct {
 	// Share of the D columns that the principal space has as directions, rounded down. The paper takes 1000 of 2048 and 512 of 768, OpenOOD 256 of 512.
 	Share float64 `default:"0.5" range:"(0,1)"`

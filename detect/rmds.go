@@ -27,7 +27,7 @@ var _ = methods.Add(method.FromMoments(method.Info{
 // Errors:  ErrLabels when a row has no label; ErrDegenerate for one class, whose score would be zero, and when all rows of every class are equal; ErrShape on another width.
 // Differs: Ridge is ours; covariances are divided by N, as in the paper.
 // Source:  ren2021simple, section 2, eq. (3).
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type RMDS struct {
 	// Ridge is added to the diagonals of both covariances, as a share of their own mean variance. Raise it towards 1 when N < 10·D.
 	Ridge float64 `default:"1e-6" range:"(0,1e6]" unit:"share of the mean variance"`

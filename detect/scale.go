@@ -24,7 +24,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when rows that differ all get one score.
 // Differs: pooled features instead of maps over the image. Negative features count as zero; a row without a positive one stays as it is. At least one activation counts as largest.
 // Source:  xu2024scaling, section 4.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type Scale struct {
 	// Quantile of a row's activations above which they count as largest: the paper's 85 per cent.
 	Quantile float64 `default:"0.85" range:"(0,0.995]"`

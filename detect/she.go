@@ -25,7 +25,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrLabels when classes cannot be matched; ErrDegenerate when rows that differ all get one score.
 // Differs: a class of which no row is decided rightly has the mean of its own rows as pattern, and one without rows the mean of all, instead of none.
 // Source:  zhang2023she, section 3.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type SHE struct{}
 
 // Fit learns a pattern for each class.

@@ -24,12 +24,12 @@ var _ = methods.Add(method.Learned(method.Info{
 // overlooks, as [Residual] does, and is strong on unfamiliar rows of either kind. O(N·D² + D³) to fit, in two passes,
 // O(D² + K·D) a row to score.
 //
-// Fits on: Train N×D of features with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Rows must leave something outside Share of the columns: some N > D.
+// Fits on: Train N×D of features with N ≥ 2 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored. Rows must span more directions than Share of the columns, so N > Share·D.
 // Score:   N values of any sign in the logits' unit (natural logs), virtual logit − log Σ exp(logit), higher = more unfamiliar. The logarithm of the odds of the virtual class.
 // Errors:  ErrInput without rows or head; ErrShape when the head takes another number of features, and on another width; ErrFormat for a head without a weight; ErrDegenerate when training rows have nothing outside the principal space, and when their largest logits are not positive on average, so that there is nothing to match the virtual one to.
-// Differs: the log odds instead of the virtual class's probability, which has the same order; the number of principal directions is a share of D, and never more than have any variance.
+// Differs: the log odds instead of the virtual class's probability, which has the same order; the number of principal directions is a share of D.
 // Source:  wang2022vim, section 4.
-// Claim:   none: it is a baseline that others' claims compare with.
+// Claim:   none: it is here to be compared with; the paper's headline is not run again.
 type ViM struct {
 	// Share of the D columns that the principal space has as directions, rounded down. The paper takes 1000 of 2048 and 512 of 768, OpenOOD 256 of 512.
 	Share float64 `default:"0.5" range:"(0,1)"`
