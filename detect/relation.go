@@ -18,7 +18,8 @@ var _ = methods.Add(method.Learned(method.Info{
 
 // Relation scores how weakly a row is related to the training rows, a relation being the cosine of features times the chance that both are of one class.
 //
-// It is the outlier score on the neural relation graph of Kim et al. (2023). All training rows count, not only the nearest; it keeps all N·(D+K) numbers and scores a row in O(N·(D+K)). A sample of a large training set does.
+// It is the outlier score on the neural relation graph of Kim et al. (2023). All training rows count, not only the nearest; it
+// keeps all N·(D+K) numbers and scores a row in O(N·(D+K)). A sample of a large training set does.
 // Prefer [KNN] where there is no head, and [NNGuide] where the size of logits means something.
 //
 // Fits on: Train N×D of features with N ≥ 1 that go into Head, the network's last layer (weight K×D with K ≥ 2, bias K); labels are ignored.
