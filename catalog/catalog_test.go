@@ -36,7 +36,13 @@ func address(root string) methodtest.Check {
 }
 
 func misplaced(root string, s method.Spec) (bad []string) {
-	need := []string{s.ID() + ".go", s.ID() + "_test.go", "claims/" + s.ID() + ".go"}
+	claim := "claims/" + s.ID() + ".go"
+	need := []string{s.ID() + ".go", s.ID() + "_test.go"}
+	if s.Claimed() {
+		need = append(need, claim)
+	} else if _, err := os.Stat(filepath.Join(root, claim)); err == nil {
+		bad = append(bad, fmt.Sprintf("its documentation says that it has no claim, and yet there is %s", claim))
+	}
 	for _, name := range need {
 		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
 			bad = append(bad, fmt.Sprintf("no file %s", name))

@@ -151,16 +151,19 @@ func TestClaimRuns(t *testing.T) {
 	}
 }
 
-// TestClaimsAndMethods: every method has its claim, every claim its method, and both name the same paper.
+// TestClaimsAndMethods: every method has its claim, unless its documentation says why not; every claim has its method, and
+// both name the same paper.
 func TestClaimsAndMethods(t *testing.T) {
 	papers := map[string]string{}
 	for _, s := range catalog.All() {
-		papers[s.ID()] = s.Paper
+		if s.Claimed() {
+			papers[s.ID()] = s.Paper
+		}
 	}
 	for _, c := range All() {
 		want, ok := papers[c.ID]
 		if !ok {
-			t.Errorf("%s is the claim of no method", c.ID)
+			t.Errorf("%s is the claim of no method that names one", c.ID)
 		}
 		if key := strings.FieldsFunc(c.Paper, func(r rune) bool { return r == ',' || r == ';' })[0]; ok && key != want {
 			t.Errorf("%s names the paper %q first, its method %q", c.ID, key, want)

@@ -36,8 +36,8 @@ rows. Each figure has a 95 % interval. A method that has no result is listed wit
 
 Methods with a score are asked to tell --ood files from --in: AUROC (DeLong), FPR at 95 % with either side as the positive
 one, AUPR. Methods that predict classes are measured on --in, which then needs labels: accuracy, macro-F1, negative
-log-likelihood, expected calibration error. Methods that take logits get those of a head fitted on the same rows.
-Seconds to fit leave out the shared pass.
+log-likelihood, expected calibration error. Methods that take logits or a network's last layer get those of a head fitted on
+the same rows, or of the network itself where --head names a file. Seconds to fit leave out the shared pass.
 
 With --folder, each file is a task of its own: a column (--anomaly) marks rows as 0 normal or 1 anomaly, a share of the normal
 rows (--split) is learned, the rest and the anomalies are told apart; the mean AUROC over files has a bootstrap interval over
@@ -62,7 +62,7 @@ files and seeds. A terminal shows percent, a pipe and --json fractions.`,
 	f.Float64Var(&o.split, "split", 0.5, "`SHARE` of --folder's normal rows to learn from")
 	f.IntVar(&o.seeds, "seeds", 3, "`COUNT` of random splits of each of --folder's files")
 	f.BoolVar(&o.perFile, "per-file", false, "list each of --folder's files instead of the means")
-	f.StringVar(&o.head, "head", "", "`METHOD` whose logits feed methods that take logits; the first head that fits from moments by default")
+	f.StringVar(&o.head, "head", "", "`METHOD` whose logits and weights feed methods that take those, or FILE with a network's last layer (weight K×D, bias K); the first head that fits from moments by default")
 	f.StringVar(&o.report, "report", "", "`FILE` to write as one HTML page with a plot")
 	o.table.add(cmd)
 	return cmd

@@ -29,7 +29,7 @@ func runCompareFolder(e *env, cmd *cobra.Command, o *compareOptions, list []meth
 	case o.seeds < 1:
 		return usage(cmd, "--seeds %d: want 1 or more", o.seeds)
 	}
-	headSpec, err := e.pickHead(cmd, o.head)
+	choice, err := e.pickHead(cmd, o.head)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func runCompareFolder(e *env, cmd *cobra.Command, o *compareOptions, list []meth
 		for seed := range o.seeds {
 			line := e.track(filepath.Base(path), "splits", len(files)*o.seeds)
 			line.set(k*o.seeds+seed, len(files)*o.seeds)
-			if err := runTask(ctx, list, headSpec, task, o.split, seed, k, tallies); err != nil {
+			if err := runTask(ctx, list, choice, task, o.split, seed, k, tallies); err != nil {
 				return named([]string{path}, err)
 			}
 		}
@@ -80,9 +80,9 @@ func runCompareFolder(e *env, cmd *cobra.Command, o *compareOptions, list []meth
 }
 
 // runTask measures every method on one split of one file.
-func runTask(ctx context.Context, list []method.Spec, headSpec method.Spec, k *task, share float64, seed, file int, tallies map[string]*tally) error {
+func runTask(ctx context.Context, list []method.Spec, choice headChoice, k *task, share float64, seed, file int, tallies map[string]*tally) error {
 	train, in, ood := k.cut(share, seed)
-	c, err := newContest(ctx, nil, list, headSpec, train)
+	c, err := newContest(ctx, nil, list, choice, train)
 	if err != nil {
 		return err
 	}

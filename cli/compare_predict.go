@@ -12,7 +12,7 @@ import (
 
 func runComparePredict(e *env, cmd *cobra.Command, o *compareOptions, list []method.Spec) error {
 	ctx := cmd.Context()
-	headSpec, err := e.pickHead(cmd, o.head)
+	choice, err := e.pickHead(cmd, o.head)
 	if err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func runComparePredict(e *env, cmd *cobra.Command, o *compareOptions, list []met
 	if err != nil {
 		return err
 	}
-	c, err := newContest(ctx, e.steps, list, headSpec, train)
+	c, err := newContest(ctx, e.steps, list, choice, train)
 	if err != nil {
 		return named(o.train, err)
 	}

@@ -27,7 +27,7 @@ var ranking = []struct {
 
 func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []method.Spec) error {
 	ctx := cmd.Context()
-	headSpec, err := e.pickHead(cmd, o.head)
+	choice, err := e.pickHead(cmd, o.head)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 	if err != nil {
 		return err
 	}
-	c, err := newContest(ctx, e.steps, list, headSpec, train)
+	c, err := newContest(ctx, e.steps, list, choice, train)
 	if err != nil {
 		return named(o.train, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/metric"
+	"github.com/gimbal-ml/gimbal/moments"
 )
 
 // parsed runs the program and reads its JSON array of objects.
@@ -68,7 +69,8 @@ func TestCompareScoresAgreesWithScore(t *testing.T) {
 
 func TestCompareListsFailures(t *testing.T) {
 	fixture(t)
-	// Without labels there is no head, so a method that takes logits has no result and says why.
+	// Without labels there is no head, so a method that takes logits or a last layer has no result and says why, as does one
+	// that learns classes.
 	list := parsed(t, "compare", "detect", "--train", "train.csv", "--in", "new.csv", "--ood", "ood.csv", "--ignore", "y")
 	failed := map[string]string{}
 	for _, o := range list {
@@ -83,9 +85,17 @@ func TestCompareListsFailures(t *testing.T) {
 		if s.Family != "detect" {
 			continue
 		}
-		logits := s.Inputs[0].Name == logitSlot
-		if got, ok := failed[s.ID()]; ok != logits || logits && !strings.Contains(got, "logits") {
-			t.Errorf("%s: note %q", s.ID(), got)
+		want := ""
+		switch {
+		case s.Inputs[0].Name == logitSlot:
+			want = "takes logits, and a head needs at least 2 labelled classes"
+		case len(s.Inputs) == 2 && s.Inputs[1].Name == headSlot:
+			want = "takes a last layer, and a head needs at least 2 labelled classes"
+		case s.Needs&moments.Classes != 0:
+			want = "labels needed"
+		}
+		if got, ok := failed[s.ID()]; ok != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("%s: note %q, want %q", s.ID(), got, want)
 		}
 	}
 }
@@ -100,7 +110,7 @@ func TestCompareFolder(t *testing.T) {
 	}
 	for _, o := range means {
 		if o["note"] != nil {
-			if !strings.Contains(o["note"].(string), "logits") {
+			if note := o["note"].(string); !strings.Contains(note, "head needs") && !strings.Contains(note, "labels needed") && !strings.Contains(note, "class") {
 				t.Errorf("%v: %v", o["method"], o["note"])
 			}
 			continue
@@ -220,4 +230,50 @@ func TestListingForms(t *testing.T) {
 	if list[1]["auroc"] != nil || list[1]["rows"] != 123.0 {
 		t.Errorf("%v", list[1])
 	}
+}
+
+// With the network's own last layer in a file, logits and weights are those that the network has, labels or not.
+func TestCompareWithAHeadInAFile(t *testing.T) {
+	fixture(t)
+	args := []string{"compare", "detect", "--train", "train.csv", "--in", "new.csv", "--ood", "ood.csv", "--ignore", "y", "--head"}
+	for _, o := range parsed(t, append(args, "head.safetensors")...) {
+		if note := o["note"]; note != nil && !strings.Contains(note.(string), "labels needed") {
+			t.Errorf("%v: %v", o["method"], note)
+		}
+	}
+	if r := gimbal("fit", "detect/vim", "--train", "train.csv", "--label", "y", "--head", "head.safetensors", "-o", "vim.gimbal"); r.code != 0 {
+		t.Fatal(r.errOut)
+	}
+	in, ood := scored(t, "vim.gimbal", "new.csv"), scored(t, "vim.gimbal", "ood.csv")
+	wins := 0.0
+	for _, a := range in {
+		for _, b := range ood {
+			if b > a {
+				wins++
+			}
+		}
+	}
+	want := wins / float64(len(in)*len(ood))
+	for _, o := range parsed(t, append(args, "head.safetensors")...) {
+		if o["method"] == "detect/vim" {
+			if got := o["auroc"].(map[string]any)["value"].(float64); math.Abs(got-want) > 1e-12 {
+				t.Errorf("AUROC %v, by fit and score %v", got, want)
+			}
+		}
+	}
+	refused(t, 2, []string{"nosuch.safetensors", "neither a file nor a method"}, append(args, "nosuch.safetensors")...)
+	for _, o := range parsed(t, append(args, "train.moments")...) {
+		if note, _ := o["note"].(string); o["method"] == "detect/maxlogit" && !strings.Contains(note, "train.moments") {
+			t.Errorf("a file without a last layer: %v", o)
+		}
+	}
+}
+
+// scored reads the scores that a model gives to a file's rows.
+func scored(t *testing.T, model, in string) (all []float64) {
+	t.Helper()
+	for _, o := range parsed(t, "score", model, "--in", in, "--label", "y") {
+		all = append(all, o["ood_score"].(float64))
+	}
+	return all
 }

@@ -1,16 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/moments"
 )
@@ -25,9 +28,16 @@ type arm struct {
 	used  time.Duration // scoring or predicting
 }
 
+// headChoice is where logits come from: a method that is fitted on the training rows, or a network's last layer in a file.
+type headChoice struct {
+	spec  method.Spec
+	layer *data.Checkpoint
+	path  string
+}
+
 // head is a classifier whose logits feed methods that take logits.
 type head struct {
-	spec  method.Spec
+	headChoice
 	model method.Model
 	err   error
 	last  *data.Table // the rows of made
@@ -37,14 +47,14 @@ type head struct {
 // logits returns the head's logits of a table; those of the same table are made once.
 func (h *head) logits(t *data.Table) (*data.Table, error) {
 	if h.err != nil {
-		return nil, h.err
+		return nil, fmt.Errorf("takes logits, and %w", h.err)
 	}
 	if h.last == t {
 		return h.made, nil
 	}
 	out, err := h.compute(t)
 	if err != nil {
-		return nil, fmt.Errorf("head %s: %w", h.spec.ID(), err)
+		return nil, fmt.Errorf("head %s: %w", cmp.Or(h.path, h.spec.ID()), err)
 	}
 	h.last, h.made = t, out
 	return out, nil
@@ -52,6 +62,9 @@ func (h *head) logits(t *data.Table) (*data.Table, error) {
 
 // compute asks for the head's own logits, or takes the logarithms of its probabilities, which are logits up to a constant a row.
 func (h *head) compute(t *data.Table) (*data.Table, error) {
+	if h.layer != nil {
+		return detect.HeadInput{Train: t, Head: h.layer}.Logits()
+	}
 	if l, ok := h.model.(method.Logiter); ok {
 		return l.Logits(t)
 	}
@@ -67,6 +80,45 @@ func (h *head) compute(t *data.Table) (*data.Table, error) {
 	return data.NewNamed(n, p.Columns(), x)
 }
 
+// linear is what a head must be to be read as a network's last layer: logits = (x − center)·weights + intercept, with D, D×K
+// and K values.
+type linear interface {
+	Linear() (center, weights, intercept []float64)
+}
+
+// lastLayer returns the head as one: weight, K×D, and bias, K values, with the classes' names.
+func (h *head) lastLayer(t *data.Table) (*data.Checkpoint, error) {
+	if h.layer != nil {
+		return h.layer, nil
+	}
+	if h.err != nil {
+		return nil, fmt.Errorf("takes a last layer, and %w", h.err)
+	}
+	m, ok := h.model.(linear)
+	if !ok {
+		return nil, fmt.Errorf("takes a last layer, and head %s is not linear in the features", h.spec.ID())
+	}
+	logits, err := h.logits(t)
+	if err != nil {
+		return nil, err
+	}
+	center, weights, intercept := m.Linear()
+	d, k := len(center), len(intercept)
+	weight, bias := make([]float64, k*d), slices.Clone(intercept)
+	for c := range k {
+		for j := range d {
+			weight[c*d+j] = weights[j*k+c]
+			bias[c] -= center[j] * weights[j*k+c]
+		}
+	}
+	layer := &data.Checkpoint{Tensors: map[string]data.Tensor{
+		"weight": data.Float64Tensor(weight, k, d),
+		"bias":   data.Float64Tensor(bias, k),
+	}}
+	layer.SetStrings("classes", logits.Columns())
+	return layer, nil
+}
+
 // contest is all arms fitted on the same rows.
 type contest struct {
 	arms []*arm
@@ -75,15 +127,19 @@ type contest struct {
 	pass time.Duration // over the rows, shared by all methods that fit from moments
 }
 
-// errNoClasses is why nothing can feed a method that takes logits.
-var errNoClasses = errors.New("takes logits, and a head needs at least 2 labelled classes to make them")
+// errNoClasses is why nothing can feed a method that takes logits or a last layer.
+var errNoClasses = errors.New("a head needs at least 2 labelled classes")
 
-// logitSlot is the name of the input that a head can fill.
-const logitSlot = "logits"
+// The names of the inputs that a head can fill, and of the features that go into it.
+const (
+	logitSlot   = "logits"
+	headSlot    = "head"
+	featureSlot = "train"
+)
 
 // newContest fits every method with its defaults. A method that fails keeps its reason; only what stops all of them is an error.
 // steps, where given, shows a method's own progress.
-func newContest(ctx context.Context, steps func(context.Context, string) context.Context, list []method.Spec, headSpec method.Spec, train data.Source) (*contest, error) {
+func newContest(ctx context.Context, steps func(context.Context, string) context.Context, list []method.Spec, choice headChoice, train data.Source) (*contest, error) {
 	c := &contest{}
 	var needs moments.Needs
 	needRows := false
@@ -103,12 +159,12 @@ func newContest(ctx context.Context, steps func(context.Context, string) context
 		train = t
 	}
 	start := time.Now()
-	st, err := moments.FromSource(ctx, train, moments.Options{PerClass: (needs | headSpec.Needs).Options().PerClass})
+	st, err := moments.FromSource(ctx, train, moments.Options{PerClass: (needs | choice.spec.Needs).Options().PerClass})
 	if err != nil {
 		return nil, err
 	}
 	c.pass, c.rows = time.Since(start), st.Rows()
-	c.head = fitHead(headSpec, st)
+	c.head = fitHead(choice, st)
 	for _, a := range c.arms {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -124,13 +180,14 @@ func newContest(ctx context.Context, steps func(context.Context, string) context
 	return c, ctx.Err()
 }
 
-func fitHead(s method.Spec, st *moments.State) *head {
-	h := &head{spec: s}
+func fitHead(choice headChoice, st *moments.State) *head {
+	h, s := &head{headChoice: choice}, choice.spec
 	switch {
+	case h.layer != nil:
 	case len(st.Classes()) < 2:
 		h.err = errNoClasses
 	case s.Name == "":
-		h.err = errors.New("takes logits, and no method here predicts classes from moments to make them")
+		h.err = errors.New("no method here predicts classes from moments")
 	default:
 		var cfg any
 		if cfg, h.err = s.Configure(nil); h.err == nil {
@@ -163,8 +220,14 @@ func (c *contest) fitArm(ctx context.Context, a *arm, st *moments.State, t *data
 				}
 			}
 			in[slot.Name] = logits
-		case slot.Kind == data.KindTable && slot.Name == "in":
+		case slot.Kind == data.KindTable && (slot.Name == "in" || slot.Name == featureSlot):
 			in[slot.Name] = t
+		case slot.Kind == data.KindCheckpoint && slot.Name == headSlot:
+			layer, err := c.head.lastLayer(t)
+			if err != nil {
+				return nil, err
+			}
+			in[slot.Name] = layer
 		case !slot.Optional:
 			return nil, fmt.Errorf("takes %s:%s, which compare does not have", slot.Name, slot.Kind)
 		}
@@ -195,16 +258,20 @@ func (a *arm) reason() any {
 	return oneLine(a.err)
 }
 
-// pickHead finds the method whose logits feed others: the one named; else, in a family of heads, its default or the first
-// that fits from moments.
-func (e *env) pickHead(cmd *cobra.Command, id string) (method.Spec, error) {
+// pickHead finds what feeds methods that take logits or a last layer: the method or the file named; else, in a family of
+// heads, its default or the first that fits from moments.
+func (e *env) pickHead(cmd *cobra.Command, id string) (headChoice, error) {
 	if id != "" {
 		s, ok := e.spec(id)
+		if _, err := os.Stat(id); !ok && err == nil {
+			layer, err := e.readCheckpoint(id)
+			return headChoice{layer: layer, path: id}, err
+		}
 		if !ok || !s.Can("predict") || !s.FitsMoments() {
-			return s, usage(cmd, "--head %s: not a method that predicts classes and fits from moments, have %s", id,
+			return headChoice{}, usage(cmd, "--head %s: neither a file nor a method that predicts classes and fits from moments, have %s", id,
 				joined(e.ids(func(s method.Spec) bool { return s.Can("predict") && s.FitsMoments() })))
 		}
-		return s, nil
+		return headChoice{spec: s}, nil
 	}
 	var best method.Spec
 	for _, f := range e.families() {
@@ -220,5 +287,5 @@ func (e *env) pickHead(cmd *cobra.Command, id string) (method.Spec, error) {
 			break
 		}
 	}
-	return best, nil
+	return headChoice{spec: best}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -114,7 +115,10 @@ func examples(s method.Spec) string {
 	line, in := "  gimbal fit "+s.ID(), "new.csv"
 	for _, slot := range s.Inputs {
 		flag, file := slotFlag(slot), "train.csv"
-		if flag != "train" {
+		switch {
+		case slot.Kind == data.KindCheckpoint:
+			file = flag + ".safetensors"
+		case flag != "train":
 			file = flag + ".csv"
 			in = file
 		}

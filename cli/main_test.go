@@ -165,7 +165,7 @@ func makePattern() error {
 			return err
 		}
 	}
-	for seed, name := range []string{"a", "b"} {
+	for seed, name := range []string{"a", "b", "head"} {
 		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
 			return err
 		}

@@ -2,10 +2,20 @@
 //
 //	which one?                       takes                  learns in        when
 //	[Mahalanobis]                    features, labels       one pass         classes are roughly Gaussian; the default
+//	[RMDS]                           features, labels       one pass         the unfamiliar is close to what is known
 //	[GaussianAD]                     features               one pass         one class of normal rows, no labels
+//	[Residual]                       features               one pass         the unfamiliar uses other combinations of features
 //	[KNN]                            features               keeps the rows   no shape can be assumed
-//	[Energy]                         logits                 no pass          only a classifier's outputs are at hand, and their size means something
-//	[MaxSoftmax]                     logits                 no pass          only outputs are at hand, or only probabilities; the baseline
+//	[ViM]                            features, head         two passes       both features and the network's last layer are at hand
+//	[NNGuide], [Relation]            features, head         keeps the rows   as for KNN, and the last layer is at hand
+//	[FDBD], [SHE], [DICE], [ReAct]   features, head         one pass         rows are too many to keep, and to be fitted
+//	[Scale], [ASH]                   features, head         no pass          features come out of a ReLU
+//	[Energy], [MaxLogit], [ODIN]     logits                 no pass          only a classifier's outputs are at hand, and their size means something
+//	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
+//	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
+//
+// A head is a network's last layer, given as a checkpoint when a detector is fitted and kept in its model: scoring takes the
+// features alone.
 package detect
 
 import (
@@ -30,48 +40,4 @@ func width(name string, in *data.Table, fitted int) error {
 		return fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, fitted)
 	}
 	return nil
-}
-
-// LogitsInput is what a detector on a classifier's outputs learns from.
-type LogitsInput struct {
-	// Logits are N×K raw outputs before any softmax, a column for each class.
-	Logits *data.Table
-}
-
-// classes returns K. Errors: ErrInput without logits, ErrShape for fewer than two classes.
-func (in LogitsInput) classes() (int, error) {
-	if in.Logits == nil {
-		return 0, fmt.Errorf("%w: no logits", method.ErrInput)
-	}
-	_, k := in.Logits.Dims()
-	if k < 2 {
-		return 0, fmt.Errorf("%w: logits have %d columns, want one for each of at least 2 classes; a single output x of a yes-or-no classifier is the two columns 0 and x", data.ErrShape, k)
-	}
-	return k, nil
-}
-
-// classesState is the state of a model that keeps the number of classes alone.
-func classesState(k int) *data.Checkpoint {
-	return &data.Checkpoint{Tensors: map[string]data.Tensor{"classes": data.Int64Tensor([]int64{int64(k)}, 1)}}
-}
-
-func loadClasses(st *data.Checkpoint) (int, error) {
-	k, _, err := st.Ints("classes", 1)
-	if err != nil {
-		return 0, err
-	}
-	if k[0] < 2 {
-		return 0, fmt.Errorf("%w: %d classes", data.ErrShape, k[0])
-	}
-	return int(k[0]), nil
-}
-
-// largest returns the place and the value of a row's largest logit, the first one of equal ones.
-func largest(row []float32) (at int, top float64) {
-	for c, v := range row {
-		if v > row[at] {
-			at = c
-		}
-	}
-	return at, float64(row[at])
 }

@@ -23,7 +23,7 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // Fits on: Logits N×K with K ≥ 2; only their width is learned.
 // Score:   N values of any sign in the logits' unit (natural logs), −T·log Σ exp(logit/T), higher = more unfamiliar. Adding a constant to a row of logits lowers its score by as much.
-// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width.
+// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score, as those of log probabilities do.
 // Differs: no fine-tuning of the network with an energy margin.
 // Source:  liu2020energy, eq. (4).
 // Claim:   claims/detect/energy.go.
@@ -34,58 +34,40 @@ type Energy struct {
 
 // Fit learns the number of classes.
 func (c Energy) Fit(ctx context.Context, in LogitsInput) (*EnergyModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	k, err := in.classes()
+	k, err := fitLogits(ctx, &c, in)
 	if err != nil {
 		return nil, err
 	}
-	return &EnergyModel{k, c.Temperature}, nil
+	return notWithin(c.model(k), in.Logits, c.noise, "log probabilities have no energy: give raw logits, or take a detector on probabilities")
+}
+
+// noise is how much of a row's energy float32's rounding of logits can be: E moves with a logit by its probability.
+func (c Energy) noise(logits []float32) float64 {
+	p := make([]float64, len(logits))
+	for j, v := range logits {
+		p[j] = float64(v)
+	}
+	num.Softmax(p, p, c.Temperature)
+	sum := 0.0
+	for j, v := range logits {
+		sum += p[j] * math.Abs(float64(v))
+	}
+	return 0x1p-22 * sum // four halves of float32's spacing
+}
+
+func (c Energy) model(k int) *EnergyModel {
+	return &EnergyModel{logitScorer{"energy", k, func(logits []float32) float64 {
+		return -logSumExp(logits, c.Temperature) // eq. (4)
+	}}}
 }
 
 // EnergyModel is a fitted [Energy].
-type EnergyModel struct {
-	classes     int
-	temperature float64
-}
-
-// Score returns each row's free energy.
-func (m *EnergyModel) Score(logits *data.Table) ([]float64, error) {
-	if err := width("energy", logits, m.classes); err != nil {
-		return nil, err
-	}
-	n, _ := logits.Dims()
-	out := make([]float64, n)
-	num.Parallel(n, 256, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row := logits.Row(i)
-			at, top := largest(row)
-			others := 0.0 // the largest subtracted first, its own term of 1 left to Log1p
-			for c, v := range row {
-				if c != at {
-					others += math.Exp((float64(v) - top) / m.temperature)
-				}
-			}
-			out[i] = -(top + m.temperature*math.Log1p(others)) // eq. (4)
-		}
-	})
-	return out, nil
-}
-
-// State returns the model as tensors.
-func (m *EnergyModel) State() *data.Checkpoint { return classesState(m.classes) }
+type EnergyModel struct{ logitScorer }
 
 func loadEnergy(c Energy, st *data.Checkpoint) (*EnergyModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	k, err := loadClasses(st)
+	k, err := loadLogits(&c, st)
 	if err != nil {
 		return nil, err
 	}
-	return &EnergyModel{k, c.Temperature}, nil
+	return c.model(k), nil
 }

@@ -68,19 +68,7 @@ func (m *KNNModel) scaled(x []float32) []float32 {
 	if m.raw {
 		return x
 	}
-	out := make([]float32, len(x))
-	num.Parallel(len(x)/m.d, 256, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row, to := x[i*m.d:(i+1)*m.d], out[i*m.d:(i+1)*m.d]
-			length := math.Sqrt(num.SquaredNorm(row))
-			for j, v := range row {
-				if length > 0 {
-					to[j] = float32(float64(v) / length)
-				}
-			}
-		}
-	})
-	return out
+	return lengthOne(x, m.d)
 }
 
 // knnRows is how many rows are scored at a time: it bounds the memory that their neighbours take.

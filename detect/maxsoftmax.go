@@ -2,10 +2,8 @@ package detect
 
 import (
 	"context"
-	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
-	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -22,7 +20,7 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // Fits on: Logits N×K with K ≥ 2; only their width is learned.
 // Score:   N values in [0, 1−1/K], one minus the largest probability, higher = more unfamiliar. Small ones are exact to float64's relative precision, not lost against one. Adding a constant to a row of logits changes nothing.
-// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width.
+// Errors:  ErrInput without logits; ErrShape for fewer than two classes and on another width; ErrDegenerate when rows that differ all get one score.
 // Differs: the sign is turned, so that higher means more unfamiliar; Temperature is ours (the paper's is 1).
 // Source:  hendrycks2017baseline, section 2.
 // Claim:   claims/detect/maxsoftmax.go.
@@ -33,58 +31,26 @@ type MaxSoftmax struct {
 
 // Fit learns the number of classes.
 func (c MaxSoftmax) Fit(ctx context.Context, in LogitsInput) (*MaxSoftmaxModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	k, err := in.classes()
+	k, err := fitLogits(ctx, &c, in)
 	if err != nil {
 		return nil, err
 	}
-	return &MaxSoftmaxModel{k, c.Temperature}, nil
+	return notCollapsed(c.model(k), in.Logits, "the logits are so large that all probabilities are 0 or 1; raise --temperature")
+}
+
+func (c MaxSoftmax) model(k int) *MaxSoftmaxModel {
+	return &MaxSoftmaxModel{logitScorer{"maxsoftmax", k, func(logits []float32) float64 {
+		return notTopProbability(logits, c.Temperature)
+	}}}
 }
 
 // MaxSoftmaxModel is a fitted [MaxSoftmax].
-type MaxSoftmaxModel struct {
-	classes     int
-	temperature float64
-}
-
-// Score returns one minus each row's largest probability.
-func (m *MaxSoftmaxModel) Score(logits *data.Table) ([]float64, error) {
-	if err := width("maxsoftmax", logits, m.classes); err != nil {
-		return nil, err
-	}
-	n, _ := logits.Dims()
-	out := make([]float64, n)
-	num.Parallel(n, 256, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row := logits.Row(i)
-			at, top := largest(row)
-			others := 0.0 // of the other classes' odds against the favourite
-			for c, v := range row {
-				if c != at {
-					others += math.Exp((float64(v) - top) / m.temperature)
-				}
-			}
-			out[i] = others / (1 + others)
-		}
-	})
-	return out, nil
-}
-
-// State returns the model as tensors.
-func (m *MaxSoftmaxModel) State() *data.Checkpoint { return classesState(m.classes) }
+type MaxSoftmaxModel struct{ logitScorer }
 
 func loadMaxSoftmax(c MaxSoftmax, st *data.Checkpoint) (*MaxSoftmaxModel, error) {
-	if err := method.Ready(&c); err != nil {
-		return nil, err
-	}
-	k, err := loadClasses(st)
+	k, err := loadLogits(&c, st)
 	if err != nil {
 		return nil, err
 	}
-	return &MaxSoftmaxModel{k, c.Temperature}, nil
+	return c.model(k), nil
 }

@@ -34,3 +34,17 @@ func TestHelpWithoutSource(t *testing.T) {
 		t.Errorf("have %v", err)
 	}
 }
+
+// A method has a claim unless its documentation says that there is none; without documentation it is held to one.
+func TestClaimed(t *testing.T) {
+	all := saboteurs.Methods()
+	honest := all[slices.IndexFunc(all, func(s saboteurs.Saboteur) bool { return s.ID() == "detect/honest" })].Spec
+	if h, err := honest.Help(); err != nil || honest.Claimed() == strings.Contains(h.Doc, "\nClaim:   none") {
+		t.Errorf("claimed %v, its documentation: %v, %v", honest.Claimed(), h.Doc, err)
+	}
+	set := method.Set{Family: "tests", Source: &embed.FS{}}
+	set.Add(honest)
+	if !set.All()[0].Claimed() {
+		t.Error("without documentation no claim is asked for")
+	}
+}

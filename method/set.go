@@ -72,3 +72,10 @@ func (s Spec) Help() (Help, error) {
 	}
 	return h, nil
 }
+
+// Claimed reports whether a claim re-runs the headline of the method's paper. The line Claim of its documentation says so;
+// a method that is there to be compared with says "none" and why.
+func (s Spec) Claimed() bool {
+	h, err := s.Help()
+	return err != nil || !strings.Contains("\n"+h.Doc, "\nClaim:   none")
+}

@@ -41,7 +41,7 @@ func (t *T) answerRows(fitted data.Bundle) func(q data.Bundle) []answer {
 }
 
 // queries draws rows for every table of the method.
-func (t *T) queries(r recipe) data.Bundle { return bundle(t.Spec, r.seed, r.table) }
+func (t *T) queries(r recipe) data.Bundle { return bundle(t.Spec, r, r.table) }
 
 // eachTable returns the bundle with every table replaced.
 func eachTable(in data.Bundle, f func(*data.Table) *data.Table) data.Bundle {
@@ -192,7 +192,7 @@ func checkDirection(t *T) {
 	ask := t.answerRows(t.queries(separable))
 	rows, truth := separable.with(8, 40), separable.with(8, 40).labels()
 	usual := ask(t.queries(rows))
-	strange := ask(bundle(t.Spec, 8, func(slot string) *data.Table { return rows.strange(slot, 100) }))
+	strange := ask(bundle(t.Spec, rows, func(slot string) *data.Table { return rows.strange(slot, 100) }))
 	for k, a := range usual {
 		if a.err != nil || strange[k].err != nil {
 			t.Errorf("%s: %v, %v", a.verb, a.err, strange[k].err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/method/methodtest/saboteurs"
 	"github.com/gimbal-ml/gimbal/moments"
@@ -184,4 +185,41 @@ func FuzzState(f *testing.F) {
 		}
 	}
 	Fuzz(f, specs)
+}
+
+// The toy head knows the toy classes, wherever the features are moved to, and one for any table has its shape.
+func TestToyHead(t *testing.T) {
+	for _, shift := range []float64{0, far} {
+		r := separable
+		r.shift = shift
+		x, h := r.table("train"), r.head()
+		w, shape := must2(h.Floats("weight", -1, -1))
+		b, _ := must2(h.Floats("bias", -1))
+		labels := must(x.Labels())
+		for i, c := range labels {
+			z := slices.Clone(b)
+			for k := range z {
+				for j, v := range x.Row(i) {
+					z[k] += w[k*shape[1]+j] * float64(v)
+				}
+			}
+			if best, _ := argmax(z); best != c {
+				t.Errorf("shift %g, row %d of class %d: logits %v", shift, i+1, c, z)
+			}
+		}
+	}
+	for _, o := range oddities {
+		x := o.table()
+		in := withHead(data.Bundle{"train": x, headSlot: separable.head()}, x)
+		if shape := in[headSlot].(*data.Checkpoint).Tensors["weight"].Shape; !slices.Equal(shape, []int{o.shared, o.d}) {
+			t.Errorf("%s: a head of shape %v for %d classes and %d columns", o.name, shape, o.shared, o.d)
+		}
+	}
+}
+
+func must2[A, B any](a A, b B, err error) (A, B) {
+	if err != nil {
+		panic(err)
+	}
+	return a, b
 }

@@ -102,7 +102,7 @@ func checkShapes(t *T) {
 		if len(toys(t.Spec)[0].in[t.Spec.Inputs[0].Name].(*data.Table).Targets()) > 0 {
 			x = must(x.WithTargets(targetsOf(scaledDown(x), 0)))
 		}
-		y := toy{name: o.name, in: eachTable(toys(t.Spec)[0].in, func(*data.Table) *data.Table { return x }), query: x, task: rename(x)}
+		y := toy{name: o.name, in: withHead(eachTable(toys(t.Spec)[0].in, func(*data.Table) *data.Table { return x }), x), query: x, task: rename(x)}
 		t.lawful(o.name, func() []answer { return t.observe(t.Spec.Config(), y) })
 		if t.Spec.Learns() {
 			t.lawfulQueries("fitted on "+o.name, y.in, x)

@@ -96,6 +96,54 @@ func targetsOf(t *data.Table, shift float64) [][]float64 {
 	return y
 }
 
+// headSlot is the input that is a network's last layer on the features: it belongs to them as their columns do.
+const headSlot = "head"
+
+// head is the last layer of a network that knows the recipe's classes: a class's logit grows along the column in which its
+// mean stands out. A shift of all features is taken back by the bias.
+func (r recipe) head() *data.Checkpoint {
+	k := len(r.classes)
+	weight, bias := make([]float64, k*r.d), make([]float64, k)
+	for c := range k {
+		j := (c + r.first) % r.d
+		weight[c*r.d+j] = 1
+		bias[c] = -4 - r.shift
+	}
+	return headOf(weight, bias, r.classes)
+}
+
+func headOf(weight, bias []float64, classes []string) *data.Checkpoint {
+	k := len(bias)
+	c := &data.Checkpoint{Tensors: map[string]data.Tensor{
+		"weight": data.CastTensor(data.F32, weight, k, len(weight)/max(k, 1)),
+		"bias":   data.CastTensor(data.F32, bias, k),
+	}}
+	c.SetStrings("classes", classes)
+	return c
+}
+
+// headFor is a last layer for a table of any shape.
+func headFor(x *data.Table) *data.Checkpoint {
+	_, d := x.Dims()
+	classes := x.Classes()
+	weight, bias := make([]float64, len(classes)*d), make([]float64, len(classes))
+	for i := range weight {
+		weight[i] = math.Cos(float64(3*i + 1))
+	}
+	for c := range bias {
+		bias[c] = 2 + float64(c)/4
+	}
+	return headOf(weight, bias, classes)
+}
+
+// withHead returns the bundle with the head, if it has one, made for another table.
+func withHead(in data.Bundle, x *data.Table) data.Bundle {
+	if _, ok := in[headSlot]; ok {
+		in[headSlot] = headFor(x)
+	}
+	return in
+}
+
 // strange draws n rows that belong to no class: features on the other side of zero, logits that favour nothing.
 func (r recipe) strange(slot string, n int) *data.Table {
 	g := rand.New(rand.NewPCG(r.seed, 3))
@@ -151,7 +199,7 @@ type toy struct {
 func toyOf(s method.Spec, name string, r recipe) toy {
 	r.targets = s.Needs&moments.Targets != 0
 	slot := s.Inputs[0]
-	t := toy{name: name, in: bundle(s, r.seed, r.table)}
+	t := toy{name: name, in: bundle(s, r, r.table)}
 	if slot.Kind == data.KindTable {
 		t.query, t.task = r.with(r.seed+100, 16).table(slot.Name), r.next().table(slot.Name)
 	}
@@ -164,14 +212,17 @@ func toys(s method.Spec) []toy {
 }
 
 // bundle fills all inputs of a method, the optional ones too.
-func bundle(s method.Spec, seed uint64, table func(slot string) *data.Table) data.Bundle {
-	in := data.Bundle{}
+func bundle(s method.Spec, r recipe, table func(slot string) *data.Table) data.Bundle {
+	in, seed := data.Bundle{}, r.seed
 	for _, slot := range s.Inputs {
 		switch slot.Kind {
 		case data.KindTable:
 			in[slot.Name] = table(slot.Name)
 		case data.KindCheckpoint:
 			in[slot.Name] = weights(seed, 0)
+			if slot.Name == headSlot {
+				in[slot.Name] = r.head()
+			}
 		case data.KindCheckpoints:
 			list := data.Checkpoints{}
 			for i := range 4 {
@@ -187,12 +238,12 @@ func bundle(s method.Spec, seed uint64, table func(slot string) *data.Table) dat
 	return in
 }
 
-// learnsTables says of a learner that all it must have is tables.
+// learnsTables says of a learner that all it must have is tables, and a head that belongs to them.
 func learnsTables(s method.Spec) bool { return s.Learns() && takesTables(s) }
 
 func takesTables(s method.Spec) bool {
 	for _, slot := range s.Inputs {
-		if slot.Kind != data.KindTable && !slot.Optional {
+		if slot.Kind != data.KindTable && !slot.Optional && slot.Name != headSlot {
 			return false
 		}
 	}
