@@ -19,3 +19,6 @@ func SquaredNormScaled(x, w []float64) float64 {
 	}
 	return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))
 }
+
+// SquaredDistance returns Σ(x−y)² in float64; identical rows give zero.
+func SquaredDistance(x, y []float32) float64 { return active.squaredDistance(x, y[:len(x)]) }
