@@ -22,10 +22,10 @@ var _ = methods.Add(method.Learned(method.Info{
 // threshold serves clusters of different density. It keeps the rows, N·D values; O(N²·D) to fit, O(N·D) a row to score, never
 // holding N×N distances. Prefer it to [KNN] when clusters differ in density; columns should share a unit.
 //
-// Fits on: Table N×D with at least 2 different rows, D ≥ 1; labels are ignored. Rows that repeat count once.
+// Fits on: Table N×D with at least 2 different rows, D ≥ 1; labels are ignored.
 // Score:   N values > 0, dimensionless, about 1 inside a cluster, higher = sparser than the neighbours. A training row counts as its own nearest neighbour.
 // Errors:  ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal.
-// Differs: exactly Neighbors rows are looked at, where the paper takes all that tie for the last place, as scikit-learn does. Rows that repeat would have infinite density: they are kept once, so the k nearest are k different rows, the remedy that the paper names; scikit-learn keeps them and adds 1e-10 to distances. Only rows that were not trained on are meant to be scored, as with scikit-learn's novelty=True.
+// Differs: exactly Neighbors rows are looked at, where the paper takes all that tie for the last place, as scikit-learn does. Where more than Neighbors rows are equal, the density would be infinite and a ratio undefined: no mean reachability distance counts as less than 1e-10 of the mean one, so copies score 1 among themselves, as in the limit of rows ever closer, and units do not matter; scikit-learn adds 1e-10 to distances in whatever unit they are. Only rows that were not trained on are meant to be scored, as with scikit-learn's novelty=True.
 // Source:  breunig2000lof, definitions 3-7.
 // Claim:   claims/detect/lof.go.
 type LOF struct {
@@ -41,40 +41,54 @@ func (c LOF) Fit(ctx context.Context, train *data.Table) (*LOFModel, error) {
 	if err := ready(ctx, train, 1); err != nil {
 		return nil, err
 	}
-	all, d := train.Dims()
-	m := &LOFModel{d: d}
-	for at, x := 0, canonicalRows(train); at < len(x); at += d {
-		if m.n == 0 || !slices.Equal(x[at:at+d], m.rows[(m.n-1)*d:]) {
-			m.rows, m.n = append(m.rows, x[at:at+d]...), m.n+1
-		}
+	n, d := train.Dims()
+	m := &LOFModel{n: n, d: d, rows: canonicalRows(train)}
+	if slices.Equal(m.rows[:d], m.rows[(n-1)*d:]) {
+		return nil, collapsed(n)
 	}
-	if m.n == 1 {
-		return nil, collapsed(all)
-	}
-	k := min(c.Neighbors, m.n-1)
-	squared, index := make([]float64, m.n*(k+1)), make([]int32, m.n*(k+1))
-	num.Nearest(squared, index, m.rows, m.n, m.rows, m.n, d, k+1)
+	k := min(c.Neighbors, n-1)
+	m.neighbors = k
+	squared, index := make([]float64, n*(k+1)), make([]int32, n*(k+1))
+	num.Nearest(squared, index, m.rows, n, m.rows, n, d, k+1)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m.far, m.reach = make([]float64, m.n), make([]float64, m.n)
-	for i := range m.far { // each row is its own nearest: no other one is equal
-		m.far[i] = math.Sqrt(squared[i*(k+1)+k])
+	m.far, m.reach = make([]float64, n), make([]float64, n)
+	for i := range n { // a row is none of its own neighbours; among many copies it may not be listed, and any other goes
+		list, distances := index[i*(k+1):(i+1)*(k+1)], squared[i*(k+1):(i+1)*(k+1)]
+		own := k
+		for s, o := range list {
+			if int(o) == i {
+				own = s
+			}
+		}
+		copy(list[own:], list[own+1:])
+		copy(distances[own:], distances[own+1:])
+		m.far[i] = math.Sqrt(distances[k-1])
 	}
-	for i := range m.reach {
-		m.reach[i] = m.reachability(squared[i*(k+1)+1:(i+1)*(k+1)], index[i*(k+1)+1:(i+1)*(k+1)])
+	mean := 0.0
+	for i := range n {
+		m.reach[i] = m.reachability(squared[i*(k+1):i*(k+1)+k], index[i*(k+1):i*(k+1)+k])
+		mean += m.reach[i] / float64(n)
 	}
-	m.neighbors = k
+	if m.floor = lofFloor * mean; m.floor == 0 { // every row has more copies than neighbours: any positive number gives the limit
+		m.floor = lofFloor
+	}
 	return m, nil
 }
+
+// lofFloor is the least reachability distance, as a share of the mean over the training rows: it stands for the limit of
+// copies that lie ever closer.
+const lofFloor = 1e-10
 
 // LOFModel is a fitted [LOF].
 type LOFModel struct {
 	n, d      int
 	neighbors int
-	rows      []float32 // N×D, all different
+	rows      []float32 // N×D, in canonical order
 	far       []float64 // N: the distance to the k-th nearest other row, definition 3
 	reach     []float64 // N: the mean reachability distance, the inverse of definition 6's density
+	floor     float64
 }
 
 // reachability is the mean of definition 5's distances from a place to its nearest rows.
@@ -105,9 +119,9 @@ func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
 		for i := range rows {
 			nearest, density := index[i*k:(i+1)*k], 0.0
 			for _, o := range nearest {
-				density += 1 / m.reach[o]
+				density += 1 / max(m.reach[o], m.floor)
 			}
-			out[lo+i] = m.reachability(squared[i*k:(i+1)*k], nearest) * density / float64(k)
+			out[lo+i] = max(m.reachability(squared[i*k:(i+1)*k], nearest), m.floor) * density / float64(k)
 		}
 	}
 	return out, nil
@@ -120,6 +134,7 @@ func (m *LOFModel) State() *data.Checkpoint {
 		"far":       data.Float64Tensor(m.far, m.n),
 		"reach":     data.Float64Tensor(m.reach, m.n),
 		"neighbors": data.Int64Tensor([]int64{int64(m.neighbors)}, 1),
+		"floor":     data.Float64Tensor([]float64{m.floor}, 1),
 	}}
 }
 
@@ -132,6 +147,7 @@ func loadLOF(_ LOF, st *data.Checkpoint) (*LOFModel, error) {
 	m := &LOFModel{n: shape[0], d: shape[1], rows: rows}
 	r := st.Read()
 	m.far, m.reach = r.Floats("far", m.n), r.Floats("reach", m.n)
+	floor := r.Floats("floor", 1)
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -142,9 +158,12 @@ func loadLOF(_ LOF, st *data.Checkpoint) (*LOFModel, error) {
 	if m.d == 0 || k[0] < 1 || k[0] > int64(m.n) {
 		return nil, fmt.Errorf("%w: %d neighbours among %d rows of %d columns", data.ErrShape, k[0], m.n, m.d)
 	}
-	m.neighbors = int(k[0])
+	m.neighbors, m.floor = int(k[0]), floor[0]
+	if !(m.floor >= 1e-60) { // fits give no less, and the inverse must be finite
+		return nil, fmt.Errorf("%w: the least reachability is %g", data.ErrFormat, m.floor)
+	}
 	for i, v := range m.reach {
-		if !(v > 0) || m.far[i] < 0 {
+		if v < 0 || m.far[i] < 0 {
 			return nil, fmt.Errorf("%w: row %d has distance %g and reachability %g", data.ErrFormat, i+1, m.far[i], v)
 		}
 	}

@@ -107,14 +107,23 @@ func TestLOFLattice(t *testing.T) {
 	near(t, "inside", scores(t, m, mustTable(t, 1, 2, []float32{9.5, 9.5})), []float64{(4*math.Sqrt2 + 4*math.Sqrt(2.5)) / 8 / math.Sqrt2}, 1e-9)
 }
 
-// TestLOFDuplicates: rows that repeat count once, so that no density is infinite; scikit-learn's, which keeps them, grows
-// without bound here.
+// TestLOFDuplicates: copies are rows like others. Where more rows than neighbours are equal, the score is the limit of rows
+// ever closer: one for another copy, beyond all bounds beside them; units do not matter.
 func TestLOFDuplicates(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	once := gaussian(t, r, 60, 3, nil)
-	x := slices.Concat(once.X(), slices.Repeat(once.Row(7), 40), slices.Repeat(once.Row(9), 2))
+	few := mustTable(t, 62, 3, slices.Concat(once.X(), once.Row(9), once.Row(9)))
 	in := gaussian(t, r, 25, 3, nil)
-	near(t, "copies", scores(t, fitLOF(t, detect.LOF{Neighbors: 5}, mustTable(t, 102, 3, x)), in), bruteLOF(once, in, 5), 1e-9)
+	near(t, "few copies", scores(t, fitLOF(t, detect.LOF{Neighbors: 5}, few), in), bruteLOF(few, in, 5), 1e-9)
+	many := mustTable(t, 100, 3, slices.Concat(once.X(), slices.Repeat(once.Row(7), 40)))
+	beside := mustTable(t, 2, 3, slices.Concat(once.Row(7), []float32{once.Row(7)[0] + 0.001, once.Row(7)[1], once.Row(7)[2]}))
+	s := scores(t, fitLOF(t, detect.LOF{Neighbors: 5}, many), beside)
+	if math.Abs(s[0]-1) > 1e-12 || s[1] < 1e5 {
+		t.Errorf("a copy scores %g, a row beside copies %g; want 1 and beyond all bounds", s[0], s[1])
+	}
+	unit := []float64{1024, 0, 0, 0, 1024, 0, 0, 0, 1024}
+	other := scores(t, fitLOF(t, detect.LOF{Neighbors: 5}, mapped(t, many, unit, make([]float64, 3))), mapped(t, beside, unit, make([]float64, 3)))
+	near(t, "another unit", other, s, 1e-12)
 }
 
 func TestLOFInvariances(t *testing.T) {
