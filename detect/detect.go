@@ -4,6 +4,13 @@
 //	[Mahalanobis]                    features, labels       one pass         classes are roughly Gaussian; the default
 //	[GaussianAD]                     features               one pass         one class of normal rows, no labels
 //	[KNN]                            features               keeps the rows   no shape can be assumed
+//	[LOF]                            features               keeps the rows   clusters differ in density
+//	[MemoryBank]                     features               keeps a share    as KNN, when rows are many, come in parts or must be forgotten
+//	[PCA]                            features               one pass         columns are many and correlated
+//	[OneClassSVM]                    features               keeps a border   a smooth border around clouds of any shape is wanted
+//	[IsolationForest]                features               keeps trees      columns of a table in units of their own, nothing known
+//	[ECOD], [COPOD]                  features               keeps columns    outliers are extreme in single columns; nothing to tune
+//	[HBOS]                           features               keeps counts     the same, fastest
 //	[Energy]                         logits                 no pass          only a classifier's outputs are at hand, and their size means something
 //	[MaxSoftmax]                     logits                 no pass          only outputs are at hand, or only probabilities; the baseline
 package detect

@@ -82,12 +82,17 @@ func (c OneClassSVM) Fit(ctx context.Context, train *data.Table) (*OneClassSVMMo
 // oneClassSVMSpread returns the rows' mean and the sum of the columns' variances.
 func oneClassSVMSpread(x []float32, n, d int) (mean []float64, spread float64) {
 	mean = make([]float64, d)
-	for i := range x { // relative to a row, so that no digits are lost far from zero
-		mean[i%d] += (float64(x[i]) - float64(x[i%d])) / float64(n)
+	first := x[:d]
+	for at := 0; at < n*d; at += d { // relative to a row, so that no digits are lost far from zero
+		for j, v := range x[at : at+d] {
+			mean[j] += (float64(v) - float64(first[j])) / float64(n)
+		}
 	}
-	for i, v := range x {
-		e := float64(v) - float64(x[i%d]) - mean[i%d]
-		spread += e * e / float64(n)
+	for at := 0; at < n*d; at += d {
+		for j, v := range x[at : at+d] {
+			e := float64(v) - float64(first[j]) - mean[j]
+			spread += e * e / float64(n)
+		}
 	}
 	for j := range mean {
 		mean[j] += float64(x[j])

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	mostRows     = 10_000
-	learnedShare = 0.7
+	mostRows = 10_000
+	learned  = 7 // of ten normal rows
 )
 
 // split is a file's rows for one seed.
@@ -31,18 +31,18 @@ func newSplit(table *data.Table, number, seed uint64) (*split, error) {
 	for _, i := range order[:min(len(order), mostRows)] {
 		rows[min(labels[i], 1)] = append(rows[min(labels[i], 1)], i)
 	}
-	learned := int(learnedShare * float64(len(rows[0])))
-	normal := len(rows[0]) - learned
-	if learned < 2 || normal < 1 || len(rows[1]) < 1 {
+	known := len(rows[0]) * learned / 10
+	normal := len(rows[0]) - known
+	if known < 2 || normal < 1 || len(rows[1]) < 1 {
 		return nil, fmt.Errorf("%w: %d normal and %d odd rows", data.ErrShape, len(rows[0]), len(rows[1]))
 	}
 	_, d := table.Dims()
 	low, scale := make([]float64, d), make([]float64, d)
-	train := table.Pick(rows[0][:learned])
+	train := table.Pick(rows[0][:known])
 	for j := range d {
 		high := float64(train.Row(0)[j])
 		low[j] = high
-		for i := range learned {
+		for i := range known {
 			v := float64(train.Row(i)[j])
 			low[j], high = min(low[j], v), max(high, v)
 		}
@@ -64,6 +64,6 @@ func newSplit(table *data.Table, number, seed uint64) (*split, error) {
 	if s.train, err = ranged(train); err != nil {
 		return nil, err
 	}
-	s.test, err = ranged(table.Pick(append(rows[0][learned:], rows[1]...)))
+	s.test, err = ranged(table.Pick(append(rows[0][known:], rows[1]...)))
 	return s, err
 }
