@@ -1,5 +1,5 @@
 // Command detectors compares this project's outlier detectors with PyOD's and scikit-learn's on real tables, and prints the
-// Markdown table of docs/guide/detectors.md:
+// Markdown tables of docs/guide/detectors.md:
 //
 //	python3 -m venv /tmp/pyod && /tmp/pyod/bin/pip install pyod scikit-learn numba
 //	go run ./internal/tools/detectors -python /tmp/pyod/bin/python
@@ -15,7 +15,6 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -41,6 +40,7 @@ func main() {
 	flag.StringVar(&o.files, "files", "", "regular expression of the files to measure on")
 	flag.IntVar(&o.seeds, "seeds", 3, "how many random splits of each file")
 	flag.StringVar(&o.raw, "raw", "", "file for one tab-separated line a pair and file")
+	flag.StringVar(&o.from, "from", "", "print the tables of such a file instead of measuring")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "detectors:", err)
@@ -49,8 +49,8 @@ func main() {
 }
 
 type options struct {
-	data, python, script, only, files, raw string
-	seeds                                  int
+	data, python, script, only, files, raw, from string
+	seeds                                        int
 }
 
 // folders of the public data that are compared on.
@@ -74,6 +74,13 @@ type result struct {
 }
 
 func run(o options) error {
+	if o.from != "" {
+		pairs, err := readRaw(o.from)
+		if err != nil {
+			return err
+		}
+		return write(os.Stdout, pairs)
+	}
 	runtime.GOMAXPROCS(1)
 	only, err := regexp.Compile(o.only)
 	if err != nil {
@@ -132,7 +139,7 @@ func run(o options) error {
 			return err
 		}
 	}
-	return write(os.Stdout, pairs, files, o.seeds)
+	return write(os.Stdout, pairs)
 }
 
 // measure runs every pair on the splits of one file.
@@ -208,111 +215,6 @@ func (x *pair) measure(p *peer, s *split, folder string, seed int, to *result) e
 		to.seconds[side] += one.seconds[side]
 	}
 	return nil
-}
-
-// write prints the table.
-func write(to io.Writer, pairs []*pair, files, seeds int) error {
-	fmt.Fprintf(to, "%d files, %d splits each.\n\n", files, seeds)
-	fmt.Fprintln(to, "| ours | peer | files | AUROC | the peer's | difference, 95 % interval over files | AUPR | the peer's | difference, 95 % interval | mean rank | the peer's time over ours, median |")
-	fmt.Fprintln(to, "|---|---|---|---|---|---|---|---|---|---|---|")
-	ranks := meanRanks(pairs)
-	for k, x := range pairs {
-		if len(x.results) < 2 {
-			fmt.Fprintf(to, "| %s | %s | %d | | | | | | | | |\n", x.name, x.peer, len(x.results))
-			continue
-		}
-		var auroc, aupr [2][]float64
-		var ratio []float64
-		for _, r := range x.results {
-			for side := range 2 {
-				auroc[side], aupr[side] = append(auroc[side], r.auroc[side]), append(aupr[side], r.aupr[side])
-			}
-			ratio = append(ratio, r.seconds[1]/r.seconds[0])
-		}
-		var cells []string
-		for _, m := range [][2][]float64{auroc, aupr} {
-			d, err := metric.PairedMean(m[0], m[1])
-			if err != nil {
-				return fmt.Errorf("%s: %w", x.name, err)
-			}
-			cells = append(cells, fmt.Sprintf("%.2f | %.2f | %+.2f [%+.2f, %+.2f]", 100*mean(m[0]), 100*mean(m[1]), 100*d.Value, 100*d.Low, 100*d.High))
-		}
-		slices.Sort(ratio)
-		fmt.Fprintf(to, "| %s | %s | %d | %s | %.1f | %.3g |\n", x.name, x.peer, len(x.results), strings.Join(cells, " | "), ranks[k], ratio[len(ratio)/2])
-	}
-	return nil
-}
-
-// meanRanks ranks our detectors by AUROC on every file on which all of them ran, best first, ties shared; a detector with
-// several peers counts once.
-func meanRanks(pairs []*pair) []float64 {
-	ranks := make([]float64, len(pairs))
-	var first []int // of each detector
-	at := map[string]int{}
-	for k, x := range pairs {
-		if j, ok := at[x.name]; !ok || len(x.results) > len(pairs[j].results) {
-			at[x.name] = k
-		}
-	}
-	for k, x := range pairs {
-		if at[x.name] == k {
-			first = append(first, k)
-		}
-	}
-	scores := map[string][]float64{}
-	for _, k := range first {
-		for _, r := range pairs[k].results {
-			scores[r.file] = append(scores[r.file], r.auroc[0])
-		}
-	}
-	files := 0.0
-	for _, v := range scores {
-		if len(v) == len(first) {
-			files++
-		}
-	}
-	for n, k := range first {
-		for _, r := range pairs[k].results {
-			v := scores[r.file]
-			if len(v) < len(first) {
-				continue
-			}
-			rank := 0.5
-			for _, other := range v {
-				switch {
-				case other > v[n]:
-					rank++
-				case other == v[n]:
-					rank += 0.5
-				}
-			}
-			ranks[k] += rank / files
-		}
-	}
-	for k, x := range pairs {
-		ranks[k] = ranks[at[x.name]]
-	}
-	return ranks
-}
-
-func mean(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v
-	}
-	return sum / float64(len(x))
-}
-
-// writeRaw writes every pair's result on every file.
-func writeRaw(path string, pairs []*pair) error {
-	var b strings.Builder
-	b.WriteString("ours\tpeer\tfile\tauroc\tpeer_auroc\taupr\tpeer_aupr\tseconds\tpeer_seconds\n")
-	for _, x := range pairs {
-		for _, r := range x.results {
-			fmt.Fprintf(&b, "%s\t%s\t%s\t%.6f\t%.6f\t%.6f\t%.6f\t%.6f\t%.6f\n", x.name, x.peer, r.file, r.auroc[0], r.auroc[1], r.aupr[0], r.aupr[1], r.seconds[0], r.seconds[1])
-		}
-	}
-	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
 // specOf finds one of our detectors by its name and flags.
