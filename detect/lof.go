@@ -46,6 +46,7 @@ func (c LOF) Fit(ctx context.Context, train *data.Table) (*LOFModel, error) {
 	if slices.Equal(m.rows[:d], m.rows[(n-1)*d:]) {
 		return nil, collapsed(n)
 	}
+	m.rows = lofSpread(m.rows, n, d)
 	k := min(c.Neighbors, n-1)
 	m.neighbors = k
 	squared, index := make([]float64, n*(k+1)), make([]int32, n*(k+1))
@@ -77,6 +78,24 @@ func (c LOF) Fit(ctx context.Context, train *data.Table) (*LOFModel, error) {
 	return m, nil
 }
 
+// lofSpread takes rows in steps that end up visiting all of them: rows that were next to one another come far apart. The
+// search for neighbours goes from block to block, and is slow where each block is nearer than the one before.
+func lofSpread(rows []float32, n, d int) []float32 {
+	step := max(1, n*5/8)
+	for common := 0; common != 1; step++ {
+		common = step + 1
+		for b := n; b != 0; {
+			common, b = b, common%b
+		}
+	}
+	out := make([]float32, 0, n*d)
+	for i := range n {
+		at := i * step % n * d
+		out = append(out, rows[at:at+d]...)
+	}
+	return out
+}
+
 // lofFloor is the least reachability distance, as a share of the mean over the training rows: it stands for the limit of
 // copies that lie ever closer.
 const lofFloor = 1e-10
@@ -85,7 +104,7 @@ const lofFloor = 1e-10
 type LOFModel struct {
 	n, d      int
 	neighbors int
-	rows      []float32 // N×D, in canonical order
+	rows      []float32 // N×D
 	far       []float64 // N: the distance to the k-th nearest other row, definition 3
 	reach     []float64 // N: the mean reachability distance, the inverse of definition 6's density
 	floor     float64
