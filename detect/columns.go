@@ -12,8 +12,8 @@ import (
 	"github.com/gimbal-ml/gimbal/method"
 )
 
-// ready is what every detector that keeps rows asks first: not cancelled, at least the given rows, and some column.
-func ready(ctx context.Context, train *data.Table, rows int) error {
+// readyRows is what every detector that keeps rows asks first: not cancelled, at least the given rows, and some column.
+func readyRows(ctx context.Context, train *data.Table, rows int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -27,14 +27,14 @@ func ready(ctx context.Context, train *data.Table, rows int) error {
 	return nil
 }
 
-// collapsed is the error of a fit whose every training row would score the same because no column varies.
-func collapsed(n int) error {
+// collapsedRows is the error of a fit whose every training row would score the same because no column varies.
+func collapsedRows(n int) error {
 	return fmt.Errorf("%w: all %d rows are equal, so they would all score the same", method.ErrDegenerate, n)
 }
 
-// canonical lists the rows of x (n×d) in the order of their values, the first column first. What is built on this order
+// canonicalOrder lists the rows of x (n×d) in the order of their values, the first column first. What is built on this order
 // depends neither on the order in which rows were read nor, so far as values stay exact, on where zero lies.
-func canonical(x []float32, n, d int) []int {
+func canonicalOrder(x []float32, n, d int) []int {
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
@@ -55,7 +55,7 @@ func canonical(x []float32, n, d int) []int {
 func canonicalRows(train *data.Table) []float32 {
 	n, d := train.Dims()
 	x := make([]float32, 0, n*d)
-	for _, i := range canonical(train.X(), n, d) {
+	for _, i := range canonicalOrder(train.X(), n, d) {
 		for _, v := range train.Row(i) {
 			x = append(x, v+0) // −0 + 0 is 0
 		}
@@ -63,8 +63,8 @@ func canonicalRows(train *data.Table) []float32 {
 	return x
 }
 
-// sortFloats sorts values that are no NaN.
-func sortFloats(x []float32) {
+// sortColumn sorts values that are no NaN.
+func sortColumn(x []float32) {
 	const digit, many = 11, 1024
 	if len(x) < many {
 		slices.Sort(x)
@@ -110,7 +110,7 @@ type columnTails struct {
 
 // fitColumnTails sorts every column. With a tolerance it keeps only as many values as let no surprise be off by more.
 func fitColumnTails(ctx context.Context, train *data.Table, tolerance float64) (*columnTails, error) {
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	n, d := train.Dims()
@@ -124,16 +124,16 @@ func fitColumnTails(ctx context.Context, train *data.Table, tolerance float64) (
 			for i := range column {
 				column[i] = x[i*d+j] + 0 // no negative zero
 			}
-			sortFloats(column)
+			sortColumn(column)
 			varies[j] = column[0] != column[n-1]
-			t.right[j] = thirdMoment(column) >= 0
+			t.right[j] = columnThirdMoment(column) >= 0
 			for k, rank := range t.ranks {
 				t.values[j*q+k] = column[rank-1]
 			}
 		}
 	})
 	if !slices.Contains(varies, true) {
-		return nil, collapsed(n)
+		return nil, collapsedRows(n)
 	}
 	t.surprises()
 	return t, nil
@@ -157,8 +157,8 @@ func columnRanks(n int, tolerance float64) (ranks []int) {
 	return slices.Compact(ranks)
 }
 
-// thirdMoment is Σ(x − mean)³ of sorted values, in units of their range.
-func thirdMoment(sorted []float32) float64 {
+// columnThirdMoment is Σ(x − mean)³ of sorted values, in units of their range.
+func columnThirdMoment(sorted []float32) float64 {
 	low, span := float64(sorted[0]), float64(sorted[len(sorted)-1])-float64(sorted[0])
 	if span == 0 {
 		return 0
@@ -211,10 +211,10 @@ func (t *columnTails) score(in *data.Table, fold func(sums *[3]float64, left, ab
 				column := t.values[j*q : (j+1)*q]
 				for i := lo; i < hi; i++ {
 					v := x[i*d+j]
-					less := countLess(column, v)
+					less := columnLess(column, v)
 					equal := less
 					if less < q && column[less] == v {
-						equal += countNotAbove(column[less:], v)
+						equal += columnNotAbove(column[less:], v)
 					}
 					fold(&sums[i-lo], t.left[equal], t.above[less], t.right[j])
 				}
@@ -227,8 +227,8 @@ func (t *columnTails) score(in *data.Table, fold func(sums *[3]float64, left, ab
 	return out
 }
 
-// countLess returns how many of the sorted values lie below v.
-func countLess(sorted []float32, v float32) int {
+// columnLess returns how many of the sorted values lie below v.
+func columnLess(sorted []float32, v float32) int {
 	at, size := 0, len(sorted)
 	for size > 0 {
 		half := (size + 1) / 2
@@ -240,8 +240,8 @@ func countLess(sorted []float32, v float32) int {
 	return at
 }
 
-// countNotAbove returns how many of the sorted values are at most v.
-func countNotAbove(sorted []float32, v float32) int {
+// columnNotAbove returns how many of the sorted values are at most v.
+func columnNotAbove(sorted []float32, v float32) int {
 	at, size := 0, len(sorted)
 	for size > 0 {
 		half := (size + 1) / 2
@@ -286,7 +286,7 @@ func loadColumnTails(st *data.Checkpoint) (*columnTails, error) {
 		return nil, err
 	}
 	t := &columnTails{n: int(rows[0]), d: len(right), right: make([]bool, len(right))}
-	if t.values, err = loadFloat32s(st, "values", len(right), len(ranks)); err != nil {
+	if t.values, err = loadFloat32Tensor(st, "values", len(right), len(ranks)); err != nil {
 		return nil, err
 	}
 	for j, is := range right {
@@ -305,8 +305,8 @@ func loadColumnTails(st *data.Checkpoint) (*columnTails, error) {
 	return t, nil
 }
 
-// loadFloat32s reads a tensor of finite float32 numbers; wider ones could narrow to infinity.
-func loadFloat32s(st *data.Checkpoint, name string, shape ...int) ([]float32, error) {
+// loadFloat32Tensor reads a tensor of finite float32 numbers; wider ones could narrow to infinity.
+func loadFloat32Tensor(st *data.Checkpoint, name string, shape ...int) ([]float32, error) {
 	r := st.Read()
 	v := r.Float32s(name, shape...)
 	if err := r.Err(); err != nil {
@@ -318,8 +318,8 @@ func loadFloat32s(st *data.Checkpoint, name string, shape ...int) ([]float32, er
 	return v, nil
 }
 
-// addTails adds up the surprises from below, from above, and from the side to which the column is skewed.
-func addTails(sums *[3]float64, left, above float64, right bool) {
+// addColumnTails adds up the surprises from below, from above, and from the side to which the column is skewed.
+func addColumnTails(sums *[3]float64, left, above float64, right bool) {
 	sums[0] += left
 	sums[1] += above
 	if right {
@@ -329,5 +329,5 @@ func addTails(sums *[3]float64, left, above float64, right bool) {
 	}
 }
 
-// largestTotal is the greatest of the three.
-func largestTotal(sums [3]float64) float64 { return max(sums[0], sums[1], sums[2]) }
+// largestColumnTotal is the greatest of the three.
+func largestColumnTotal(sums [3]float64) float64 { return max(sums[0], sums[1], sums[2]) }

@@ -56,7 +56,7 @@ func (m *COPODModel) Score(in *data.Table) ([]float64, error) {
 		return nil, err
 	}
 	if m.totals {
-		return m.tails.score(in, addTails, largestTotal), nil
+		return m.tails.score(in, addColumnTails, largestColumnTotal), nil
 	}
 	return m.tails.score(in, func(sums *[3]float64, left, above float64, right bool) {
 		skewed := left

@@ -42,7 +42,7 @@ func (c HBOS) Fit(ctx context.Context, train *data.Table) (*HBOSModel, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	n, d := train.Dims()
@@ -83,7 +83,7 @@ func (c HBOS) column(x []float32, bins int) hbosColumn {
 	case span == 0:
 		h.edges, counts = append(h.edges, 0), []float64{float64(len(x))}
 	case c.Strategy == "dynamic":
-		sortFloats(x)
+		sortColumn(x)
 		size := (len(x) + bins - 1) / bins
 		for from := 0; from < len(x); {
 			to := min(from+size, len(x))

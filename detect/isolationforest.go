@@ -44,18 +44,18 @@ func (c IsolationForest) Fit(ctx context.Context, train *data.Table) (*Isolation
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	n, d := train.Dims()
-	order := canonical(train.X(), n, d)
+	order := canonicalOrder(train.X(), n, d)
 	first, last := train.Row(order[0]), train.Row(order[n-1])
 	same := true
 	for j, v := range first {
 		same = same && v == last[j]
 	}
 	if same {
-		return nil, collapsed(n)
+		return nil, collapsedRows(n)
 	}
 	rows := min(c.Rows, n)
 	trees := make([]isolationForestTree, c.Trees)
@@ -265,7 +265,7 @@ func loadIsolationForest(_ IsolationForest, st *data.Checkpoint) (*IsolationFore
 	}
 	columns, left, roots, d := lists[0], lists[1], lists[2], lists[3]
 	n := len(columns)
-	cuts, err := loadFloat32s(st, "cuts", n)
+	cuts, err := loadFloat32Tensor(st, "cuts", n)
 	if err != nil {
 		return nil, err
 	}

@@ -38,13 +38,13 @@ func (c LOF) Fit(ctx context.Context, train *data.Table) (*LOFModel, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	n, d := train.Dims()
 	m := &LOFModel{n: n, d: d, rows: canonicalRows(train)}
 	if slices.Equal(m.rows[:d], m.rows[(n-1)*d:]) {
-		return nil, collapsed(n)
+		return nil, collapsedRows(n)
 	}
 	m.rows = lofSpread(m.rows, n, d)
 	k := min(c.Neighbors, n-1)
@@ -158,7 +158,7 @@ func (m *LOFModel) State() *data.Checkpoint {
 }
 
 func loadLOF(_ LOF, st *data.Checkpoint) (*LOFModel, error) {
-	rows, err := loadFloat32s(st, "rows", -1, -1)
+	rows, err := loadFloat32Tensor(st, "rows", -1, -1)
 	if err != nil {
 		return nil, err
 	}

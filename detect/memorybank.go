@@ -45,7 +45,7 @@ func (c MemoryBank) Fit(ctx context.Context, train *data.Table) (*MemoryBankMode
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	_, d := train.Dims()
@@ -85,7 +85,7 @@ func (c MemoryBank) choose(ctx context.Context, rows []float32, d, halvings int)
 		return nil, fmt.Errorf("%w: more than %d rows repeat a few; raise --capacity", method.ErrDegenerate, c.Capacity)
 	}
 	if slices.Equal(held[:d], held[len(held)-d:]) {
-		return nil, collapsed(n)
+		return nil, collapsedRows(n)
 	}
 	near := make([]float64, n) // squared distances to the nearest row of the bank
 	next := memoryBankMiddle(held, n, d)
@@ -277,7 +277,7 @@ func loadMemoryBank(c MemoryBank, st *data.Checkpoint) (*MemoryBankModel, error)
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	held, err := loadFloat32s(st, "rows", -1, -1)
+	held, err := loadFloat32Tensor(st, "rows", -1, -1)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func fitMemoryBank(t testing.TB, c detect.MemoryBank, train *data.Table) *detect
 	return m
 }
 
-func bruteDistance(a, b []float32) float64 {
+func bruteMemoryBankDistance(a, b []float32) float64 {
 	s := 0.0
 	for j := range a {
 		s += math.Pow(float64(a[j])-float64(b[j]), 2)
@@ -74,7 +74,7 @@ func bruteMemoryBank(train, query *data.Table, size, b int) (out []float64, radi
 		for i := range n {
 			nearest := math.Inf(1)
 			for _, m := range bank {
-				nearest = min(nearest, bruteDistance(train.Row(i), m))
+				nearest = min(nearest, bruteMemoryBankDistance(train.Row(i), m))
 			}
 			if nearest > radius {
 				far, radius = i, nearest
@@ -89,20 +89,20 @@ func bruteMemoryBank(train, query *data.Table, size, b int) (out []float64, radi
 	for i := range q {
 		best := 0
 		for k := range bank {
-			if bruteDistance(query.Row(i), bank[k]) < bruteDistance(query.Row(i), bank[best]) {
+			if bruteMemoryBankDistance(query.Row(i), bank[k]) < bruteMemoryBankDistance(query.Row(i), bank[best]) {
 				best = k
 			}
 		}
 		around := slices.Clone(bank)
 		slices.SortStableFunc(around, func(x, y []float32) int {
-			if bruteDistance(bank[best], x) < bruteDistance(bank[best], y) {
+			if bruteMemoryBankDistance(bank[best], x) < bruteMemoryBankDistance(bank[best], y) {
 				return -1
 			}
 			return 1
 		})
-		s, sum := bruteDistance(query.Row(i), bank[best]), 0.0
+		s, sum := bruteMemoryBankDistance(query.Row(i), bank[best]), 0.0
 		for _, m := range around[:min(b, len(around))] {
-			sum += math.Exp(bruteDistance(query.Row(i), m))
+			sum += math.Exp(bruteMemoryBankDistance(query.Row(i), m))
 		}
 		weight := 1 - math.Exp(s)/sum
 		if b == 1 {
@@ -142,7 +142,7 @@ func TestMemoryBankCovers(t *testing.T) {
 				for c := range b {
 					radius := 0.0
 					for i := range 11 {
-						radius = max(radius, min(bruteDistance(train.Row(i), train.Row(a)), bruteDistance(train.Row(i), train.Row(b)), bruteDistance(train.Row(i), train.Row(c))))
+						radius = max(radius, min(bruteMemoryBankDistance(train.Row(i), train.Row(a)), bruteMemoryBankDistance(train.Row(i), train.Row(b)), bruteMemoryBankDistance(train.Row(i), train.Row(c))))
 					}
 					best = min(best, radius)
 				}
@@ -185,7 +185,7 @@ func TestMemoryBankGrowsAndShrinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		never := fitMemoryBank(t, c, all.Pick(slices.Concat(count(0, 100), count(200, 900))))
+		never := fitMemoryBank(t, c, all.Pick(slices.Concat(memoryBankCount(0, 100), memoryBankCount(200, 900))))
 		if capacity == 0 && hash(less) != hash(never) {
 			t.Error("after forgetting it is not the model that never saw the rows")
 		}
@@ -198,7 +198,7 @@ func TestMemoryBankGrowsAndShrinks(t *testing.T) {
 	}
 }
 
-func count(from, to int) (list []int) {
+func memoryBankCount(from, to int) (list []int) {
 	for i := from; i < to; i++ {
 		list = append(list, i)
 	}

@@ -52,14 +52,14 @@ func (c OneClassSVM) Fit(ctx context.Context, train *data.Table) (*OneClassSVMMo
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, train, 1); err != nil {
+	if err := readyRows(ctx, train, 1); err != nil {
 		return nil, err
 	}
 	n, d := train.Dims()
 	x := canonicalRows(train)
 	mean, spread := oneClassSVMSpread(x, n, d)
 	if spread == 0 {
-		return nil, collapsed(n)
+		return nil, collapsedRows(n)
 	}
 	m := &OneClassSVMModel{project: &part.Projection{D: d, R: c.Projections, Center: mean, Matrix: make([]float64, d*c.Projections)}}
 	// Two rows are 2·spread apart in the mean square. Directions are N(0, 1/width²): the kernel's Fourier transform.

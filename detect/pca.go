@@ -67,7 +67,7 @@ func (c PCA) FitMoments(s *moments.State) (*PCAModel, error) {
 	}
 	m := len(varying)
 	if m == 0 {
-		return nil, collapsed(s.Rows())
+		return nil, collapsedRows(s.Rows())
 	}
 	inner := make([]float64, m*m)
 	for a, i := range varying {

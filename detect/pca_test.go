@@ -36,8 +36,8 @@ func fitPCA(t testing.TB, c detect.PCA, train *data.Table) *detect.PCAModel {
 	return m
 }
 
-// jacobi returns the eigenvalues and eigenvectors (columns) of a symmetric matrix by plane rotations, largest value first.
-func jacobi(a [][]float64) (values []float64, vectors [][]float64) {
+// brutePCAJacobi returns the eigenvalues and eigenvectors (columns) of a symmetric matrix by plane rotations, largest value first.
+func brutePCAJacobi(a [][]float64) (values []float64, vectors [][]float64) {
 	d := len(a)
 	vectors = make([][]float64, d)
 	for i := range vectors {
@@ -108,7 +108,7 @@ func brutePCA(train, query *data.Table, share float64, weighted, raw bool) []flo
 			}
 		}
 	}
-	values, vectors := jacobi(cov)
+	values, vectors := brutePCAJacobi(cov)
 	total := 0.0
 	for _, v := range values {
 		total += v

@@ -31,20 +31,20 @@ type tablesArm struct {
 	fit  func(ctx context.Context, train *data.Table) (method.Scorer, error)
 }
 
-// arm makes an arm of a detector's Fit.
-func arm[M method.Scorer](name string, fit func(context.Context, *data.Table) (M, error)) tablesArm {
+// tablesArmOf makes an arm of a detector's Fit.
+func tablesArmOf[M method.Scorer](name string, fit func(context.Context, *data.Table) (M, error)) tablesArm {
 	return tablesArm{name, func(ctx context.Context, train *data.Table) (method.Scorer, error) { return fit(ctx, train) }}
 }
 
 // Arms that several claims compare with.
 var (
-	tablesKNN    = arm("distance to the 5th neighbour", detect.KNN{NoNormalize: true}.Fit)
-	tablesLOF    = arm("LOF", detect.LOF{}.Fit)
-	tablesForest = arm("isolation forest", detect.IsolationForest{}.Fit)
-	tablesHBOS   = arm("HBOS", detect.HBOS{}.Fit)
-	tablesECOD   = arm("ECOD", detect.ECOD{}.Fit)
-	tablesCOPOD  = arm("COPOD", detect.COPOD{}.Fit)
-	tablesPCA    = arm("PCA", func(ctx context.Context, train *data.Table) (*detect.PCAModel, error) {
+	tablesKNN    = tablesArmOf("distance to the 5th neighbour", detect.KNN{NoNormalize: true}.Fit)
+	tablesLOF    = tablesArmOf("LOF", detect.LOF{}.Fit)
+	tablesForest = tablesArmOf("isolation forest", detect.IsolationForest{}.Fit)
+	tablesHBOS   = tablesArmOf("HBOS", detect.HBOS{}.Fit)
+	tablesECOD   = tablesArmOf("ECOD", detect.ECOD{}.Fit)
+	tablesCOPOD  = tablesArmOf("COPOD", detect.COPOD{}.Fit)
+	tablesPCA    = tablesArmOf("PCA", func(ctx context.Context, train *data.Table) (*detect.PCAModel, error) {
 		return detect.PCA{}.Fit(ctx, train)
 	})
 )
