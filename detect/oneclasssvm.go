@@ -28,7 +28,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Fits on: Table N×D with N ≥ 2 rows that are not all equal, D ≥ 1; labels are ignored. While it fits it holds 2·Projections float64 values a row.
 // Score:   N values, dimensionless, the border's offset less the weighted features, higher = farther outside; above 0 is outside, where at most about Share of the training rows lie.
 // Errors:  ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal.
-// Differs: the kernel is approximate, off by about 1/√Projections; its width is relative to the training rows' spread. The dual is solved by accelerated projected gradients until the duality gap is at most 1e-3 of the objective, or 5,000 steps are over; [OneClassSVMModel.Gap] says where it ended.
+// Differs: the kernel is approximate, off by about 1/√Projections; its width is relative to the training rows' spread. The dual is solved, by pairs of rows up to 1,500 of them and by accelerated projected gradients beyond, until the duality gap is at most 1e-3 of the objective, or 5,000 steps (a row) are over; [OneClassSVMModel.Gap] says where it ended.
 // Source:  schoelkopf2001estimating, eq. (3.4)-(3.12); rahimi2007random, Algorithm 1.
 // Claim:   claims/detect/oneclasssvm.go.
 type OneClassSVM struct {
@@ -45,6 +45,7 @@ type OneClassSVM struct {
 const (
 	oneClassSVMGap   = 1e-3 // duality gap, as a share of the dual objective
 	oneClassSVMSteps = 5000
+	oneClassSVMFew   = 1500 // rows up to which all their products are computed
 )
 
 // Fit draws the features and solves for the border.
@@ -57,11 +58,15 @@ func (c OneClassSVM) Fit(ctx context.Context, train *data.Table) (*OneClassSVMMo
 	}
 	n, d := train.Dims()
 	x := canonicalRows(train)
-	mean, spread := oneClassSVMSpread(x, n, d)
+	spread := oneClassSVMSpread(x, n, d)
 	if spread == 0 {
 		return nil, collapsedRows(n)
 	}
-	m := &OneClassSVMModel{project: &part.Projection{D: d, R: c.Projections, Center: mean, Matrix: make([]float64, d*c.Projections)}}
+	center := make([]float64, d) // a row, from which differences are exact wherever zero lies; the kernel does not mind
+	for j := range center {
+		center[j] = float64(x[n/2*d+j])
+	}
+	m := &OneClassSVMModel{project: &part.Projection{D: d, R: c.Projections, Center: center, Matrix: make([]float64, d*c.Projections)}}
 	// Two rows are 2·spread apart in the mean square. Directions are N(0, 1/width²): the kernel's Fourier transform.
 	width := c.Bandwidth * math.Sqrt(2*spread)
 	random := rand.New(rand.NewPCG(c.Seed, 0))
@@ -79,9 +84,9 @@ func (c OneClassSVM) Fit(ctx context.Context, train *data.Table) (*OneClassSVMMo
 	return m, nil
 }
 
-// oneClassSVMSpread returns the rows' mean and the sum of the columns' variances.
-func oneClassSVMSpread(x []float32, n, d int) (mean []float64, spread float64) {
-	mean = make([]float64, d)
+// oneClassSVMSpread returns the sum of the columns' variances.
+func oneClassSVMSpread(x []float32, n, d int) (spread float64) {
+	mean := make([]float64, d)
 	first := x[:d]
 	for at := 0; at < n*d; at += d { // relative to a row, so that no digits are lost far from zero
 		for j, v := range x[at : at+d] {
@@ -94,13 +99,7 @@ func oneClassSVMSpread(x []float32, n, d int) (mean []float64, spread float64) {
 			spread += e * e / float64(n)
 		}
 	}
-	for j := range mean {
-		mean[j] += float64(x[j])
-	}
-	if math.Sqrt(spread) < math.SmallestNonzeroFloat32/2 {
-		return mean, 0
-	}
-	return mean, spread
+	return spread
 }
 
 // OneClassSVMModel is a fitted [OneClassSVM].
@@ -139,15 +138,10 @@ type oneClassSVMSolver struct {
 	n, r  int
 	top   float64
 	share float64
-	gram  []float64 // N×N when that is the smaller
 }
 
-// products returns Z·Zᵀα; of the border w = Zᵀα it needs no more.
+// products sets w to the border Zᵀα and out to Z·w.
 func (s *oneClassSVMSolver) products(out, w, a []float64) {
-	if s.gram != nil {
-		oneClassSVMTimes(out, s.gram, a, s.n, s.n)
-		return
-	}
 	s.border(w, a)
 	oneClassSVMTimes(out, s.z, w, s.n, s.r)
 }
@@ -189,14 +183,62 @@ func oneClassSVMTimes(out, matrix, x []float64, n, r int) {
 	})
 }
 
+// solveFew is solve by moving weight between the two rows whose slopes differ most, which needs all products of rows.
+func (s *oneClassSVMSolver) solveFew(ctx context.Context, w []float64) ([]float64, float64, float64, error) {
+	n := s.n
+	gram := make([]float64, n*n)
+	num.Gemm(false, true, n, n, s.r, 1, s.z, s.r, s.z, s.r, 0, gram, n)
+	a, slope, sorted := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range a {
+		a[i] = 1 / float64(n)
+	}
+	oneClassSVMTimes(slope, gram, a, n, n)
+	for k := 0; ; k++ {
+		if k%(n/4+16) == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, 0, 0, err
+			}
+			if offset, gap := s.gap(a, slope, sorted); gap <= oneClassSVMGap || k >= oneClassSVMSteps*n {
+				s.border(w, a)
+				return w, offset, gap, nil
+			}
+		}
+		up, down := -1, -1
+		for i, v := range slope {
+			if a[i] < s.top && (up < 0 || v < slope[up]) {
+				up = i
+			}
+			if a[i] > 0 && (down < 0 || v > slope[down]) {
+				down = i
+			}
+		}
+		gain := slope[down] - slope[up]
+		curve := gram[up*n+up] + gram[down*n+down] - 2*gram[up*n+down]
+		move := min(s.top-a[up], a[down])
+		if curve > 0 {
+			move = min(move, max(gain, 0)/curve)
+		}
+		// Weights that reach a bound are put on it: what is left by rounding would be moved for ever.
+		if a[up] = min(a[up]+move, s.top); s.top-a[up] < 1e-12*s.top {
+			a[up] = s.top
+		}
+		if a[down] -= move; a[down] < 1e-12*s.top {
+			a[down] = 0
+		}
+		p, q := gram[up*n:up*n+n], gram[down*n:down*n+n]
+		for i := range slope {
+			slope[i] += move * (p[i] - q[i])
+		}
+	}
+}
+
 // solve returns the border, its offset and the relative duality gap.
 func (s *oneClassSVMSolver) solve(ctx context.Context) (w []float64, offset, gap float64, err error) {
 	n := s.n
-	if n <= s.r {
-		s.gram = make([]float64, n*n)
-		num.Gemm(false, true, n, n, s.r, 1, s.z, s.r, s.z, s.r, 0, s.gram, n)
-	}
 	w = make([]float64, s.r)
+	if n <= oneClassSVMFew {
+		return s.solveFew(ctx, w)
+	}
 	a, look, next := make([]float64, n), make([]float64, n), make([]float64, n)
 	slope, held, sorted := make([]float64, n), make([]float64, n), make([]float64, n)
 	for i := range a {

@@ -121,7 +121,7 @@ func TestOneClassSVMAgainstTheDual(t *testing.T) {
 		n           int
 		projections int
 		share       float64
-	}{{60, 40, 0.1}, {60, 40, 0.5}, {90, 20, 0.3}, {90, 20, 0.9}} { // products of rows first, then features
+	}{{60, 40, 0.1}, {60, 40, 0.5}, {90, 20, 0.3}, {90, 20, 0.9}, {1600, 20, 0.2}, {1600, 60, 0.6}} { // by pairs of rows, then by gradients
 		train, in := gaussianClasses(1, c.n, 3, 2), gaussianClasses(2, 300, 3, 3)
 		m := fitOneClassSVM(t, detect.OneClassSVM{Share: c.share, Projections: c.projections}, train)
 		z, w, offset := oneClassSVMFeatures(t, m, train)
@@ -139,6 +139,9 @@ func TestOneClassSVMAgainstTheDual(t *testing.T) {
 		primal, dual := square/2-offset+loss/(c.share*float64(c.n)), -square/2
 		if gap := (primal - dual) / (square / 2); math.Abs(gap-m.Gap()) > 1e-9 || gap > 1e-3 || gap < -1e-12 {
 			t.Errorf("%+v: duality gap %g, stated %g, want at most 1e-3", c, gap, m.Gap())
+		}
+		if c.n > 100 { // the gap says enough, and pairs take long
+			continue
 		}
 		if best := bruteOneClassSVM(z, c.share); square/2 < best-1e-9 || square/2 > best*(1+1e-3) {
 			t.Errorf("%+v: objective %.9g, another solver's %.9g", c, square/2, best)
