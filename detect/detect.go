@@ -6,6 +6,13 @@
 //	[GaussianAD]                     features               one pass         one class of normal rows, no labels
 //	[Residual]                       features               one pass         the unfamiliar uses other combinations of features
 //	[KNN]                            features               keeps the rows   no shape can be assumed
+//	[LOF]                            features               keeps the rows   clusters differ in density
+//	[MemoryBank]                     features               keeps a share    as KNN, when rows are many, come in parts or must be forgotten
+//	[PCA]                            features               one pass         columns are many and correlated
+//	[OneClassSVM]                    features               keeps a border   a smooth border around clouds of any shape is wanted
+//	[IsolationForest]                features               keeps trees      columns of a table in units of their own, nothing known
+//	[ECOD], [COPOD]                  features               keeps columns    outliers are extreme in single columns; nothing to tune
+//	[HBOS]                           features               keeps counts     the same, fastest
 //	[ViM]                            features, head         two passes       both features and the network's last layer are at hand
 //	[NNGuide], [Relation]            features, head         keeps the rows   as for KNN, and the last layer is at hand
 //	[FDBD], [SHE], [DICE], [ReAct]   features, head         one pass         rows are too many to keep, and to be fitted

@@ -103,13 +103,9 @@ func loadKNN(c KNN, st *data.Checkpoint) (*KNNModel, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	r := st.Read()
-	rows := r.Float32s("rows", -1, -1)
-	if err := r.Err(); err != nil {
+	rows, err := loadFloat32Tensor(st, "rows", -1, -1)
+	if err != nil {
 		return nil, err
-	}
-	if t := st.Tensors["rows"].DType; t != data.F32 { // wider numbers could narrow to infinity
-		return nil, fmt.Errorf("%w: rows are %s, want %s", data.ErrFormat, t, data.F32)
 	}
 	shape := st.Tensors["rows"].Shape
 	m := &KNNModel{n: shape[0], d: shape[1], rows: rows, neighbors: c.Neighbors, raw: c.NoNormalize}

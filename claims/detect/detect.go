@@ -16,7 +16,10 @@ import (
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{energy(), gaussianAD(), knn(), mahalanobis(), maxSoftmax()}
+	return []claim.Claim{
+		energy(), gaussianAD(), knn(), mahalanobis(), maxSoftmax(),
+		copod(), ecod(), hbos(), isolationForest(), lof(), memoryBank(), oneClassSVM(), pca(),
+	}
 }
 
 // The setting that four of the claims share; it was fixed before any of them ran.

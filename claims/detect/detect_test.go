@@ -101,6 +101,58 @@ func TestMeanOverNovelties(t *testing.T) {
 	}
 }
 
+func TestTablesSplit(t *testing.T) {
+	const n = 200
+	x, labels := make([]float32, 2*n), make([]int, n)
+	for i := range n {
+		x[2*i], x[2*i+1] = float32(i), 7
+		if i%10 == 0 {
+			labels[i] = 1
+		}
+	}
+	in := table(t, n, 2, x, labels, 2)
+	for _, normalOnly := range []bool{false, true} {
+		train, normal, odd, err := tablesSplit(in, claim.Random(1, 2), normalOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := train.Dims()
+		b, _ := normal.Dims()
+		c, _ := odd.Dims()
+		if a+b+c != n || normalOnly && c != 20 || !normalOnly && a != 120 {
+			t.Errorf("normal only %v: %d learned, %d normal, %d odd of 200, 20 of them odd", normalOnly, a, b, c)
+		}
+		low, high := train.Row(0)[0], train.Row(0)[0]
+		for i := range a {
+			low, high = min(low, train.Row(i)[0]), max(high, train.Row(i)[0])
+			if train.Row(i)[1] != 0 {
+				t.Fatalf("a constant column holds %g", train.Row(i)[1])
+			}
+		}
+		if low != 0 || high != 1 {
+			t.Errorf("learned rows reach from %g to %g, want 0 to 1", low, high)
+		}
+	}
+}
+
+func TestLOFClusters(t *testing.T) {
+	in, err := lofClusters(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, _ := in.Labels()
+	for i, c := range labels {
+		x, y := float64(in.Row(i)[0]), float64(in.Row(i)[1])
+		wide, small := math.Hypot(x, y), math.Hypot(x-15, y)
+		if c == 1 && (small < 0.749 || small > 1.501) || c == 0 && wide > 10.001 && small > 0.501 {
+			t.Errorf("row %d of class %d at %g, %g", i+1, c, x, y)
+		}
+	}
+	if len(labels) != 840 {
+		t.Errorf("%d rows", len(labels))
+	}
+}
+
 func TestKNNFacts(t *testing.T) {
 	facts := knnFacts([]claim.Outcome{
 		{Extra: map[string]float64{"AUROC, encoder x, seen before, KNN": 0.96, "AUROC, encoder y, seen before, KNN": 0.9, "AUROC, encoder y, seen before, KNN on raw rows": 1}},

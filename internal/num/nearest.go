@@ -156,6 +156,7 @@ func (s *nearestSearch) search(block, part int) {
 		square[i] = active.squaredDistance(queries[i*s.d:i*s.d+s.d], zero)
 	}
 	var mask [nearestRefs / 8]uint8
+	order := make([]float32, 0, nearestRefs)
 	for b := first; b < last; b++ {
 		r0 := b * nearestRefs
 		refs := min(nearestRefs, s.n-r0)
@@ -166,10 +167,19 @@ func (s *nearestSearch) search(block, part int) {
 			at := (part*s.nq + q0 + i) * s.k
 			ds, ix := s.dist[at:at+s.k], s.index[at:at+s.k]
 			limit := math.Inf(1)
+			slack := s.slack(math.Sqrt(square[i]) + s.reach[b])
 			if held[i] == s.k && square[i] <= nearestHuge {
-				limit = ds[s.k-1] - square[i] + s.slack(math.Sqrt(square[i])+s.reach[b])
+				limit = ds[s.k-1] - square[i] + slack
 			}
-			active.below(mask[:], dots[i*nearestRefs:][:padded], s.norms[r0:][:padded], math.Nextafter32(float32(limit), float32(math.Inf(1))))
+			dot, norm := dots[i*nearestRefs:][:padded], s.norms[r0:][:padded]
+			active.below(mask[:], dot, norm, math.Nextafter32(float32(limit), float32(math.Inf(1))))
+			if square[i] <= nearestHuge && nearestMany(mask[:], 2*s.k+16) {
+				// The k-th of the block is at most the k-th of its products, give or take their error.
+				if kth := float64(nearestKth(order[:0], dot[:refs], norm, s.k)) + 2*slack; kth < limit {
+					clear(mask[:])
+					active.below(mask[:], dot, norm, math.Nextafter32(float32(kth), float32(math.Inf(1))))
+				}
+			}
 			q := s.query[(q0+i)*s.d:][:s.d]
 			for w := 0; w < padded; w += 64 {
 				for m := binary.LittleEndian.Uint64(mask[w/8:]); m != 0; m &= m - 1 {
@@ -186,6 +196,69 @@ func (s *nearestSearch) search(block, part int) {
 	}
 	for i, h := range held {
 		s.fill(part, q0+i, h)
+	}
+}
+
+// nearestMany says whether more than k bits are set.
+func nearestMany(mask []uint8, k int) bool {
+	count := 0
+	for w := 0; w < len(mask); w += 8 {
+		count += bits.OnesCount64(binary.LittleEndian.Uint64(mask[w:]))
+	}
+	return count > k
+}
+
+// nearestKth returns a number that at least k of norm − 2·dot do not exceed, and few more than k: the k-th smallest of the
+// least ones of small groups. It is infinite when fewer than k are numbers; k is at most their count.
+func nearestKth(buffer, dot, norm []float32, k int) float32 {
+	group := 8
+	for group > 1 && len(dot) < 2*k*group {
+		group /= 2
+	}
+	norm = norm[:len(dot)]
+	top := float32(math.Inf(1))
+	for from := 0; from < len(dot); from += group {
+		least := top
+		for i := from; i < min(from+group, len(dot)); i++ {
+			if x := norm[i] - 2*dot[i]; x < least { // false for what is no number
+				least = x
+			}
+		}
+		if least < top {
+			buffer = append(buffer, least)
+		}
+	}
+	if len(buffer) < k {
+		return top
+	}
+	for at := k - 1; ; { // Hoare's selection, the middle one of three as the pivot
+		low, high := 0, len(buffer)-1
+		if high < 1 {
+			return buffer[0]
+		}
+		a, b, c := buffer[0], buffer[high/2], buffer[high]
+		pivot := max(min(a, b), min(max(a, b), c))
+		for low <= high {
+			for buffer[low] < pivot {
+				low++
+			}
+			for buffer[high] > pivot {
+				high--
+			}
+			if low <= high {
+				buffer[low], buffer[high] = buffer[high], buffer[low]
+				low++
+				high--
+			}
+		}
+		switch {
+		case at <= high:
+			buffer = buffer[:high+1]
+		case at >= low:
+			buffer, at = buffer[low:], at-low
+		default:
+			return pivot
+		}
 	}
 }
 
@@ -278,3 +351,6 @@ func belowPortable(bits []uint8, dot, norm []float32, limit float32) {
 		}
 	}
 }
+
+// SquaredDistance returns Σ(x−y)² in float64; identical rows give zero.
+func SquaredDistance(x, y []float32) float64 { return active.squaredDistance(x, y[:len(x)]) }

@@ -143,3 +143,32 @@ func BenchmarkNearest(b *testing.B) {
 	}
 	b.ReportMetric(2*float64(nq*n*d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 }
+
+// TestNearestKth: at least k numbers are at most the bound, and in random order few more.
+func TestNearestKth(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, n := range []int{1, 2, 7, 50, 512} {
+		for _, k := range []int{1, 2, 21, 50, 300, 512} {
+			if k > n {
+				continue
+			}
+			dot, norm := make([]float32, n), make([]float32, n)
+			for i := range dot {
+				dot[i], norm[i] = float32(r.NormFloat64()), float32(r.IntN(3))
+			}
+			bound, held := nearestKth(nil, dot, norm, k), 0
+			for i := range dot {
+				if norm[i]-2*dot[i] <= bound {
+					held++
+				}
+			}
+			if held < k || held > 2*k+20 {
+				t.Errorf("%d of %d are at most the bound, want %d and few more", held, n, k)
+			}
+			norm[0] = float32(math.NaN())
+			if got := nearestKth(nil, dot, norm, n); !math.IsInf(float64(got), 1) {
+				t.Errorf("fewer numbers than asked for: %g", got)
+			}
+		}
+	}
+}
