@@ -122,8 +122,8 @@ func TestCompareFolder(t *testing.T) {
 				n++
 			}
 		}
-		// Anomalies lie six deviations away in every column: any detector must see them.
-		if got := o["auroc"].(map[string]any)["value"].(float64); n != 2 || math.Abs(got-sum/2) > 1e-12 || got < 0.95 {
+		// Anomalies lie six deviations away in every column: any detector must see them, one of few directions most of them.
+		if got := o["auroc"].(map[string]any)["value"].(float64); n != 2 || math.Abs(got-sum/2) > 1e-12 || got < 0.8 {
 			t.Errorf("%v: mean %v over %d files, by file %v", o["method"], got, n, sum/2)
 		}
 	}

@@ -111,24 +111,20 @@ type OneClassSVMModel struct {
 }
 
 // features calls f with the random Fourier features of blocks of rows: cosines, then sines, of length one together.
+// Several goroutines do, so blocks come in any order.
 func (m *OneClassSVMModel) features(x []float32, n int, f func(lo, hi int, block []float64)) {
 	p := m.project.R
 	scale := 1 / math.Sqrt(float64(p))
-	var block []float64
 	m.project.Each(x, n, func(lo, hi int, angles []float64) {
-		if block == nil {
-			block = make([]float64, len(angles)*2)
-		}
-		num.Parallel(hi-lo, 16, func(from, to int) {
-			for i := from; i < to; i++ {
-				row := block[2*i*p : 2*(i+1)*p]
-				for k, a := range angles[i*p : (i+1)*p] {
-					sin, cos := math.Sincos(a)
-					row[k], row[p+k] = scale*cos, scale*sin
-				}
+		block := make([]float64, 2*len(angles))
+		for i := range hi - lo {
+			row := block[2*i*p : 2*(i+1)*p]
+			for k, a := range angles[i*p : (i+1)*p] {
+				sin, cos := math.Sincos(a)
+				row[k], row[p+k] = scale*cos, scale*sin
 			}
-		})
-		f(lo, hi, block[:2*(hi-lo)*p])
+		}
+		f(lo, hi, block)
 	})
 }
 
