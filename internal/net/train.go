@@ -32,9 +32,12 @@ func (t Train) Run(ctx context.Context, n *Net, x []float32, labels []int) (floa
 	if rows == 0 {
 		return 0, fmt.Errorf("net: no rows to train on")
 	}
-	gradient, steps := make([]float32, n.Size()), optimiser{Train: t}
-	p := n.newPass(min(batch, blockRows))
-	bx, by := make([]float32, batch*in), make([]int, batch)
+	o := &Optimiser{Rule: SGD, Rate: t.Rate, Momentum: t.Momentum, Decay: t.Decay}
+	if t.Adam {
+		o.Rule = Adam
+	}
+	ps, schedule := n.params(), Schedule{Cosine: t.Cosine}
+	steps := map[int]*classifier{} // by rows: the last step of an epoch may have fewer
 	source := rand.NewPCG(0, 0)
 	r := rand.New(source)
 	perEpoch := (rows + batch - 1) / batch
@@ -48,32 +51,29 @@ func (t Train) Run(ctx context.Context, n *Net, x []float32, labels []int) (floa
 				return 0, err
 			}
 			part := order[step*batch : min((step+1)*batch, rows)]
+			s := steps[len(part)]
+			if s == nil {
+				s = n.classifier(ps, len(part), Targets{Smoothing: t.Smoothing}, false)
+				steps[len(part)] = s
+			}
 			for i, row := range part {
-				to := bx[i*in : i*in+in]
+				to := s.x.Value()[i*in : i*in+in]
 				copy(to, x[row*in:row*in+in])
-				by[i] = labels[row]
+				s.labels.Values[i] = int32(labels[row])
 				if t.Augment != nil || t.Noise > 0 {
 					source.Seed(hash(t.Seed, 3, uint64(epoch), uint64(row)), 0)
 					t.disturb(to, r)
 				}
 			}
-			clear(gradient)
-			loss := 0.0
-			for lo := 0; lo < len(part); lo += blockRows {
-				hi := min(lo+blockRows, len(part))
-				l, _ := n.block(p, Objective{1, t.Smoothing}, bx[lo*in:hi*in], by[lo:hi], len(part), gradient)
-				loss += l
-			}
+			s.Forward()
+			loss := s.Loss()
 			if math.IsNaN(loss) || math.IsInf(loss, 0) {
 				return 0, fmt.Errorf("net: the loss left the finite numbers in epoch %d; lower the learning rate %g", epoch+1, t.Rate)
 			}
+			ps.ZeroGradients()
+			s.Backward()
 			mean += loss / float64(perEpoch)
-			rate := t.Rate
-			if t.Cosine {
-				done := float64(epoch*perEpoch+step) / float64(t.Epochs*perEpoch)
-				rate *= 0.5 * (1 + math.Cos(math.Pi*done))
-			}
-			steps.step(n.theta, gradient, rate)
+			o.Step(ps, schedule.At(epoch*perEpoch+step, t.Epochs*perEpoch))
 		}
 	}
 	return mean, nil
@@ -87,39 +87,5 @@ func (t Train) disturb(x []float32, r *rand.Rand) {
 		for j := range x {
 			x[j] += float32(t.Noise * r.NormFloat64())
 		}
-	}
-}
-
-// optimiser is a recipe with what it remembers between steps.
-type optimiser struct {
-	Train
-	count         int
-	first, second []float32 // momentum, or Adam's mean gradient and mean square
-}
-
-func (o *optimiser) step(theta, gradient []float32, rate float64) {
-	const (
-		keepFirst  = 0.9
-		keepSecond = 0.999
-		epsilon    = 1e-8
-	)
-	if o.first == nil {
-		o.first, o.second = make([]float32, len(theta)), make([]float32, len(theta))
-	}
-	o.count++
-	keep := 1 - rate*o.Decay
-	unbias1, unbias2 := 1-math.Pow(keepFirst, float64(o.count)), 1-math.Pow(keepSecond, float64(o.count))
-	for i, g := range gradient {
-		g, m, v, w := float64(g), float64(o.first[i]), float64(o.second[i]), float64(theta[i])
-		if !o.Adam {
-			m = o.Momentum*m + g
-			o.first[i] = float32(m)
-			theta[i] = float32(keep*w - rate*m)
-			continue
-		}
-		m = keepFirst*m + (1-keepFirst)*g
-		v = keepSecond*v + (1-keepSecond)*g*g
-		o.first[i], o.second[i] = float32(m), float32(v)
-		theta[i] = float32(keep*w - rate*(m/unbias1)/(math.Sqrt(v/unbias2)+epsilon))
 	}
 }
