@@ -14,8 +14,8 @@ type opCase struct {
 	name      string
 	shapes    [][]int // of inputs
 	build     func(g *Graph, x []*Node) *Node
-	reference func(x [][]float64) []float64
-	low, high float64 // of inputs; both zero: −2 to 2
+	reference func(x [][]float64) []float64 // of inputs, then of parameters
+	low, high float64                       // of inputs; both zero: −2 to 2
 }
 
 // check compares values with the reference and gradients with its central differences, once where the gradient is the
@@ -23,12 +23,18 @@ type opCase struct {
 func (c opCase) check(t *testing.T) {
 	t.Helper()
 	for _, adds := range []bool{false, true} {
-		g := NewGraph(NewParams(1))
+		ps := NewParams(1)
+		g := NewGraph(ps)
 		var x []*Node
 		for _, s := range c.shapes {
 			x = append(x, g.Variable(s...))
 		}
 		y := c.build(g, x)
+		for _, p := range ps.All() {
+			if !p.statistic {
+				x = append(x, g.Param(p.Name, nil, p.Shape...))
+			}
+		}
 		weight := g.Input(y.shape...)
 		loss := g.Sum(g.Mul(y, weight))
 		if adds {
@@ -57,6 +63,7 @@ func (c opCase) check(t *testing.T) {
 		}
 		for range 2 { // the second pass finds buffers used
 			p.Forward()
+			ps.ZeroGradients()
 			p.Backward()
 		}
 		want := c.reference(wide)
@@ -89,8 +96,12 @@ func (c opCase) check(t *testing.T) {
 				if adds {
 					slope += 3
 				}
-				if d := math.Abs(float64(v.Gradient()[j]) - slope); !(d <= 2e-5*(1+math.Abs(slope))) {
-					t.Fatalf("adds %t: derivative by value %d of input %d is %.8g, want %.8g", adds, j, i, v.Gradient()[j], slope)
+				got := v.Gradient()
+				if v.param != nil {
+					got = v.param.Gradient()
+				}
+				if d := math.Abs(float64(got[j]) - slope); !(d <= 2e-5*(1+math.Abs(slope))) {
+					t.Fatalf("adds %t: derivative by value %d of input %d is %.8g, want %.8g", adds, j, i, got[j], slope)
 				}
 			}
 		}

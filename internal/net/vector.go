@@ -60,3 +60,11 @@ func fill(dst []float32, v float32) {
 
 // exp32 is e^x to about 1 ulp of float32; below −87 it is the smallest value that it reaches, not zero.
 func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
+
+// addProduct adds a·b to dst, element by element.
+func addProduct(dst, a, b []float32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] += a[i] * b[i]
+	}
+}
