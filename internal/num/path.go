@@ -18,6 +18,8 @@ type path struct {
 	squaredDistance func(x, y []float32) float64
 	// below sets bit i where norm[i] − 2·dot[i] is not above limit; lengths are multiples of 16.
 	below func(bits []uint8, dot, norm []float32, limit float32)
+
+	vector *vectorPath
 }
 
 // available lists the paths that this machine can take, fastest first. GODEBUG=cpu.avx512f=off and cpu.avx2=off
@@ -40,4 +42,6 @@ var portable = path{
 
 	squaredDistance: squaredDistancePortable,
 	below:           belowPortable,
+
+	vector: &vectorPortable,
 }

@@ -49,6 +49,8 @@ var pathAVX512 = path{
 	below: func(bits []uint8, dot, norm []float32, limit float32) {
 		belowAVX512(&bits[0], &dot[0], &norm[0], len(dot), limit)
 	},
+
+	vector: &vectorAVX512,
 }
 
 var pathAVX2 = path{
@@ -84,6 +86,8 @@ var pathAVX2 = path{
 	below: func(bits []uint8, dot, norm []float32, limit float32) {
 		belowAVX2(&bits[0], &dot[0], &norm[0], len(dot), limit)
 	},
+
+	vector: &vectorAVX2,
 }
 
 func gridBy512(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool {

@@ -26,15 +26,6 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 	wg.Wait()
 }
 
-// SquaredNorm returns Σx² in float64.
-func SquaredNorm[T Float](x []T) float64 {
-	s := 0.0
-	for _, v := range x {
-		s += float64(v) * float64(v)
-	}
-	return s
-}
-
 // LogSumExp returns log Σ exp(x), the maximum subtracted first. An empty x gives −Inf.
 func LogSumExp[T Float](x []T) float64 {
 	if len(x) == 0 {

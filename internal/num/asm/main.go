@@ -29,6 +29,8 @@ var files = []struct {
 	{"pack_amd64", packFile},
 	{"exact_amd64", exactFile},
 	{"nearest_amd64", nearestFile},
+	{"vector_amd64", vectorFile},
+	{"activation_amd64", activationFile},
 }
 
 func main() {
