@@ -16,7 +16,7 @@ type Mask struct {
 // the tiling: Dao et al. (2022), algorithm 1; of its gradient: Dao (2023), algorithm 2.
 const (
 	tileQueries = 64
-	tileKeys    = 128
+	tileKeys    = 256
 )
 
 // operandOf is a part of the last axis of a tensor [batch, steps, …].
@@ -110,6 +110,10 @@ func (a *attention) forwardRange(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		entry, head := i/a.heads, i%a.heads
 		n := a.counted(entry)
+		if a.oneTile(n) {
+			a.forwardTile(entry, head, n, scores)
+			continue
+		}
 		for q0 := 0; q0 < a.queries; q0 += tileQueries {
 			rows := min(tileQueries, a.queries-q0)
 			sums := a.logSum.root.value[i*a.queries+q0:][:rows] // of exponentials until the end
@@ -167,13 +171,77 @@ func (a *attention) forwardRange(lo, hi int) {
 
 // expRow replaces a row by exp(row − top) and returns the sum.
 func expRow(row []float32, top float32) float32 {
-	sum := float32(0)
-	for i, v := range row {
-		e := exp32(v - top)
-		row[i] = e
-		sum += e
+	for i := range row {
+		row[i] -= top
 	}
-	return sum
+	num.Exp(row, row)
+	return float32(num.Sum(row))
+}
+
+// oneTile reports whether n keys fit a tile and every query sees one of them: then softmax needs no second look.
+func (a *attention) oneTile(n int) bool { return n <= tileKeys && a.seen(0, n) > 0 }
+
+// probabilities computes a tile's, rows close together, from query q0 on.
+func (a *attention) probabilities(p []float32, entry, head, q0, rows, n int) {
+	q, ldq := a.at(a.q, a.q.node.root.value, entry, head, q0)
+	k, ldk := a.at(a.k, a.k.node.root.value, entry, head, 0)
+	num.Gemm(false, true, rows, n, a.width, a.scale, q, ldq, k, ldk, 0, p, n)
+	if a.mask.Causal {
+		for r := range rows {
+			fill(p[r*n+a.seen(q0+r, n):(r+1)*n], float32(math.Inf(-1)))
+		}
+	}
+	num.SoftmaxRows(p[:rows*n], p[:rows*n], n)
+}
+
+func (a *attention) forwardTile(entry, head, n int, p []float32) {
+	v, ldv := a.at(a.v, a.v.node.root.value, entry, head, 0)
+	for q0 := 0; q0 < a.queries; q0 += tileQueries {
+		rows := min(tileQueries, a.queries-q0)
+		a.probabilities(p, entry, head, q0, rows, n)
+		y, ldy := a.at(operandOf{a.y, 0}, a.y.root.value, entry, head, q0)
+		num.Gemm(false, false, rows, a.width, n, 1, p, n, v, ldv, 0, y, ldy)
+	}
+}
+
+func (a *attention) backwardTile(entry, head, n int, p, dp []float32) {
+	k, ldk := a.at(a.k, a.k.node.root.value, entry, head, 0)
+	v, ldv := a.at(a.v, a.v.node.root.value, entry, head, 0)
+	for q0 := 0; q0 < a.queries; q0 += tileQueries {
+		rows := min(tileQueries, a.queries-q0)
+		a.probabilities(p, entry, head, q0, rows, n)
+		d, ldy := a.at(operandOf{a.y, 0}, a.y.root.grad, entry, head, q0)
+		a.gradients(entry, head, q0, 0, rows, n, p, dp, n, d, ldy, k, ldk, v, ldv, nil)
+	}
+}
+
+// gradients adds a tile's part of the gradients; p holds its probabilities, along each query's Σ p·dp or nil when the
+// tile has all keys.
+func (a *attention) gradients(entry, head, q0, k0, rows, cols int, p, dp []float32, lead int, d []float32, ldy int, k []float32, ldk int, v []float32, ldv int, along []float32) {
+	if a.dv != nil {
+		dv, _ := a.at(a.v, a.dv, entry, head, k0)
+		num.Gemm(true, false, cols, a.width, rows, 1, p, lead, d, ldy, 1, dv, ldv)
+	}
+	num.Gemm(false, true, rows, cols, a.width, 1, d, ldy, v, ldv, 0, dp, lead)
+	if along == nil {
+		num.SoftmaxRowsGradient(dp[:rows*cols], p[:rows*cols], dp[:rows*cols], cols)
+	} else {
+		for r := range rows {
+			row, e, s := p[r*lead:r*lead+cols], dp[r*lead:r*lead+cols], along[r]
+			for j, w := range row {
+				e[j] = w * (e[j] - s)
+			}
+		}
+	}
+	q, ldq := a.at(a.q, a.q.node.root.value, entry, head, q0)
+	if a.dq != nil {
+		dq, _ := a.at(a.q, a.dq, entry, head, q0)
+		num.Gemm(false, false, rows, a.width, cols, a.scale, dp, lead, k, ldk, 1, dq, ldq)
+	}
+	if a.dk != nil {
+		dk, _ := a.at(a.k, a.dk, entry, head, k0)
+		num.Gemm(true, false, cols, a.width, rows, a.scale, dp, lead, q, ldq, 1, dk, ldk)
+	}
 }
 
 func (a *attention) backward() {
@@ -198,10 +266,14 @@ func (a *attention) backwardRange(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		entry, head := i/a.heads, i%a.heads
 		n := a.counted(entry)
+		if a.oneTile(n) {
+			a.backwardTile(entry, head, n, p, dp)
+			continue
+		}
 		y, ldy := a.at(out, a.y.root.value, entry, head, 0)
 		dy, _ := a.at(out, a.y.root.grad, entry, head, 0)
 		for r := range a.queries { // Σ over keys of p·dp is the product of output and its gradient
-			along[r] = dot(y[r*ldy:r*ldy+a.width], dy[r*ldy:r*ldy+a.width])
+			along[r] = float32(num.Dot(y[r*ldy:r*ldy+a.width], dy[r*ldy:r*ldy+a.width]))
 		}
 		for k0 := 0; k0 < n; k0 += tileKeys {
 			cols := min(tileKeys, n-k0)
@@ -221,25 +293,7 @@ func (a *attention) backwardRange(lo, hi int) {
 					clear(row[seen:])
 					expRow(row[:seen], a.logSum.root.value[i*a.queries+q0+r])
 				}
-				if a.dv != nil {
-					dv, _ := a.at(a.v, a.dv, entry, head, k0)
-					num.Gemm(true, false, cols, a.width, rows, 1, p, tileKeys, d, ldy, 1, dv, ldv)
-				}
-				num.Gemm(false, true, rows, cols, a.width, 1, d, ldy, v, ldv, 0, dp, tileKeys)
-				for r := range rows {
-					row, e, s := p[r*tileKeys:r*tileKeys+cols], dp[r*tileKeys:r*tileKeys+cols], along[q0+r]
-					for j, w := range row {
-						e[j] = w * (e[j] - s)
-					}
-				}
-				if a.dq != nil {
-					dq, _ := a.at(a.q, a.dq, entry, head, q0)
-					num.Gemm(false, false, rows, a.width, cols, a.scale, dp, tileKeys, k, ldk, 1, dq, ldq)
-				}
-				if a.dk != nil {
-					dk, _ := a.at(a.k, a.dk, entry, head, k0)
-					num.Gemm(true, false, cols, a.width, rows, a.scale, dp, tileKeys, q, ldq, 1, dk, ldk)
-				}
+				a.gradients(entry, head, q0, k0, rows, cols, p, dp, tileKeys, d, ldy, k, ldk, v, ldv, along[q0:q0+rows])
 			}
 		}
 	}

@@ -117,11 +117,11 @@ func operand(x []float32, offset, at, n, stride int, room []float32) []float32 {
 
 func (k *binary) forward() { num.Parallel(len(k.y.root.value), elementGrain, k.run) }
 
-// pieces calls f on stretches of lo..hi that lie in one row and are at most chunk long.
+// pieces calls f on stretches of lo..hi that lie in one row and are at most stretch long.
 func (k *binary) pieces(lo, hi int, f func(lo, hi, offsetA, offsetB, at int)) {
 	for lo < hi {
 		row, at := lo/k.inner.size, lo%k.inner.size
-		to := min(lo+min(k.inner.size-at, chunk), hi)
+		to := min(lo+min(k.inner.size-at, stretch), hi)
 		a, b := k.offsets(row)
 		f(lo, to, a, b, at)
 		lo = to
@@ -129,11 +129,11 @@ func (k *binary) pieces(lo, hi int, f func(lo, hi, offsetA, offsetB, at int)) {
 }
 
 func (k *binary) forwardRange(lo, hi int) {
-	s := k.g.scratch.take(2 * chunk)
+	s := k.g.scratch.take(2 * stretch)
 	defer k.g.scratch.give(s)
 	a, b, y := k.a.root.value, k.b.root.value, k.y.root.value
 	k.pieces(lo, hi, func(lo, hi, oa, ob, at int) {
-		k.fn.f(y[lo:hi], operand(a, oa, at, hi-lo, k.inner.a, s.values), operand(b, ob, at, hi-lo, k.inner.b, s.values[chunk:]))
+		k.fn.f(y[lo:hi], operand(a, oa, at, hi-lo, k.inner.a, s.values), operand(b, ob, at, hi-lo, k.inner.b, s.values[stretch:]))
 	})
 }
 
@@ -157,7 +157,7 @@ func (k *binary) backward() {
 }
 
 func (k *binary) backwardRange(lo, hi int) {
-	s := k.g.scratch.take(3 * chunk)
+	s := k.g.scratch.take(3 * stretch)
 	defer k.g.scratch.give(s)
 	dy := k.y.root.grad
 	der := k.fn.da
@@ -169,7 +169,7 @@ func (k *binary) backwardRange(lo, hi int) {
 		var a, b []float32
 		if k.fn.values {
 			a = operand(k.a.root.value, oa, at, n, k.inner.a, s.values)
-			b = operand(k.b.root.value, ob, at, n, k.inner.b, s.values[chunk:])
+			b = operand(k.b.root.value, ob, at, n, k.inner.b, s.values[stretch:])
 		}
 		offset, stride := oa, k.inner.a
 		if k.second {
@@ -179,48 +179,34 @@ func (k *binary) backwardRange(lo, hi int) {
 			der(k.to[offset+at:offset+at+n], a, b, dy[lo:hi])
 			return
 		}
-		d := s.values[2*chunk:][:n]
+		d := s.values[2*stretch:][:n]
 		der(d, a, b, dy[lo:hi])
 		if stride != 0 {
 			addTo(k.to[offset+at:offset+at+n], d)
 			return
 		}
-		k.to[offset] += float32(total(d))
+		k.to[offset] += float32(num.Sum(d))
 	})
 }
 
 var (
 	addPairing = &pairing{
 		name: "add",
-		f: func(dst, a, b []float32) {
-			a, b = a[:len(dst)], b[:len(dst)]
-			for i := range dst {
-				dst[i] = a[i] + b[i]
-			}
-		},
-		da: func(dst, _, _, dy []float32) { copy(dst, dy) },
-		db: func(dst, _, _, dy []float32) { copy(dst, dy) },
+		f:    num.Add,
+		da:   func(dst, _, _, dy []float32) { copy(dst, dy) },
+		db:   func(dst, _, _, dy []float32) { copy(dst, dy) },
 	}
 	subPairing = &pairing{
 		name: "subtract",
-		f: func(dst, a, b []float32) {
-			a, b = a[:len(dst)], b[:len(dst)]
-			for i := range dst {
-				dst[i] = a[i] - b[i]
-			}
-		},
-		da: func(dst, _, _, dy []float32) { copy(dst, dy) },
-		db: func(dst, _, _, dy []float32) {
-			for i, v := range dy {
-				dst[i] = -v
-			}
-		},
+		f:    func(dst, a, b []float32) { num.Blend(dst, 1, a, -1, b) },
+		da:   func(dst, _, _, dy []float32) { copy(dst, dy) },
+		db:   func(dst, _, _, dy []float32) { num.Scale(dst, -1, dy) },
 	}
 	mulPairing = &pairing{
 		name: "multiply", values: true,
-		f:  multiply,
-		da: func(dst, _, b, dy []float32) { multiply(dst, b, dy) },
-		db: func(dst, a, _, dy []float32) { multiply(dst, a, dy) },
+		f:  num.Multiply,
+		da: func(dst, _, b, dy []float32) { num.Multiply(dst, b, dy) },
+		db: func(dst, a, _, dy []float32) { num.Multiply(dst, a, dy) },
 	}
 	divPairing = &pairing{
 		name: "divide", values: true,

@@ -70,7 +70,7 @@ func (k *depthwise) forwardRange(lo, hi int) {
 			}
 		}
 		k.s.taps(line, func(out, in, at int) {
-			addProduct(y[out*c:out*c+c], x[in*c:in*c+c], k.turned[at*c:at*c+c])
+			num.AddProduct(y[out*c:out*c+c], x[in*c:in*c+c], k.turned[at*c:at*c+c])
 		})
 	}
 }
@@ -113,7 +113,7 @@ func (k *depthwise) weightRange(lo, hi int) {
 		clear(part)
 		for line := p * lines / k.parts; line < (p+1)*lines/k.parts; line++ {
 			k.s.taps(line, func(out, in, at int) {
-				addProduct(part[at*c:at*c+c], x[in*c:in*c+c], dy[out*c:out*c+c])
+				num.AddProduct(part[at*c:at*c+c], x[in*c:in*c+c], dy[out*c:out*c+c])
 			})
 		}
 	}
@@ -127,7 +127,7 @@ func (k *depthwise) inputRange(lo, hi int) {
 	}
 	for line := lo * k.s.outHigh; line < hi*k.s.outHigh; line++ {
 		k.s.taps(line, func(out, in, at int) {
-			addProduct(k.dx[in*c:in*c+c], dy[out*c:out*c+c], k.turned[at*c:at*c+c])
+			num.AddProduct(k.dx[in*c:in*c+c], dy[out*c:out*c+c], k.turned[at*c:at*c+c])
 		})
 	}
 }

@@ -9,9 +9,6 @@ import (
 // elementGrain is how many elements are worth a thread.
 const elementGrain = 1 << 14
 
-// chunk is how many values an operation takes at a time where it needs room for intermediate ones.
-const chunk = 1024
-
 // function is a map of one value to one, with its gradient.
 type function struct {
 	name            string
@@ -42,7 +39,13 @@ func (g *Graph) unary(fn *function, x *Node) *Node {
 
 func (k *unary) forward() { num.Parallel(len(k.y.root.value), elementGrain, k.run) }
 
-func (k *unary) forwardRange(lo, hi int) { k.fn.f(k.y.root.value[lo:hi], k.x.root.value[lo:hi]) }
+func (k *unary) forwardRange(lo, hi int) {
+	x, y := k.x.root.value, k.y.root.value
+	for ; lo < hi; lo += stretch {
+		to := min(lo+stretch, hi)
+		k.fn.f(y[lo:to], x[lo:to])
+	}
+}
 
 func (k *unary) backward() {
 	if k.dx, k.add = k.x.gradient(); k.dx != nil {
@@ -58,17 +61,22 @@ func (k *unary) backwardRange(lo, hi int) {
 		}
 		return v[from:to]
 	}
-	if !k.add {
-		k.fn.df(k.dx[lo:hi], part(x, k.fn.keepIn, lo, hi), part(y, k.fn.keepOut, lo, hi), dy[lo:hi])
-		return
+	var room []float32
+	if k.add {
+		s := k.g.scratch.take(stretch)
+		defer k.g.scratch.give(s)
+		room = s.values
 	}
-	s := k.g.scratch.take(chunk)
-	defer k.g.scratch.give(s)
-	for ; lo < hi; lo += chunk {
-		to := min(lo+chunk, hi)
-		d := s.values[:to-lo]
+	for ; lo < hi; lo += stretch {
+		to := min(lo+stretch, hi)
+		d := k.dx[lo:to]
+		if k.add {
+			d = room[:to-lo]
+		}
 		k.fn.df(d, part(x, k.fn.keepIn, lo, to), part(y, k.fn.keepOut, lo, to), dy[lo:to])
-		addTo(k.dx[lo:to], d)
+		if k.add {
+			addTo(k.dx[lo:to], d)
+		}
 	}
 }
 
@@ -95,15 +103,20 @@ func each(name string, f func(x float64) float64, df func(v float64) float64, by
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 var (
-	expFunction     = each("exp", math.Exp, func(y float64) float64 { return y }, true)
-	logFunction     = each("log", math.Log, func(x float64) float64 { return 1 / x }, false)
-	sqrtFunction    = each("sqrt", math.Sqrt, func(y float64) float64 { return 0.5 / y }, true)
-	tanhFunction    = each("tanh", math.Tanh, func(y float64) float64 { return 1 - y*y }, true)
-	sigmoidFunction = each("sigmoid", sigmoid, func(y float64) float64 { return y * (1 - y) }, true)
-	siluFunction    = each("silu", func(x float64) float64 { return x * sigmoid(x) }, func(x float64) float64 {
-		s := sigmoid(x)
-		return s * (1 + x*(1-s))
-	}, false)
+	expFunction      = &function{name: "exp", keepOut: true, f: num.Exp, df: func(dst, _, y, dy []float32) { num.Multiply(dst, y, dy) }}
+	tanhFunction     = &function{name: "tanh", keepOut: true, f: num.Tanh, df: func(dst, _, y, dy []float32) { num.TanhGradient(dst, y, dy) }}
+	sigmoidFunction  = &function{name: "sigmoid", keepOut: true, f: num.Sigmoid, df: func(dst, _, y, dy []float32) { num.SigmoidGradient(dst, y, dy) }}
+	reluFunction     = &function{name: "relu", keepOut: true, f: num.ReLU, df: func(dst, _, y, dy []float32) { num.ReLUGradient(dst, y, dy) }}
+	siluFunction     = &function{name: "silu", keepIn: true, f: num.SiLU, df: func(dst, x, _, dy []float32) { num.SiLUGradient(dst, x, dy) }}
+	geluFunction     = &function{name: "gelu", keepIn: true, f: num.GELU, df: func(dst, x, _, dy []float32) { num.GELUGradient(dst, x, dy) }}
+	geluTanhFunction = &function{name: "gelu by tanh", keepIn: true, f: num.GELUTanh, df: func(dst, x, _, dy []float32) { num.GELUTanhGradient(dst, x, dy) }}
+	squareFunction   = &function{name: "square", keepIn: true, f: func(dst, x []float32) { num.Multiply(dst, x, x) }, df: func(dst, x, _, dy []float32) {
+		for i, v := range x {
+			dst[i] = 2 * v * dy[i]
+		}
+	}}
+	logFunction      = each("log", math.Log, func(x float64) float64 { return 1 / x }, false)
+	sqrtFunction     = each("sqrt", math.Sqrt, func(y float64) float64 { return 0.5 / y }, true)
 	softplusFunction = each("softplus", func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, sigmoid, false)
 	absFunction      = each("abs", math.Abs, func(x float64) float64 {
 		if x == 0 {
@@ -111,36 +124,6 @@ var (
 		}
 		return math.Copysign(1, x)
 	}, false)
-	geluFunction = each("gelu", func(x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) }, func(x float64) float64 {
-		return 0.5*math.Erfc(-x/math.Sqrt2) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
-	}, false)
-	geluTanhFunction = each("gelu by tanh", func(x float64) float64 { return x * sigmoid(2*geluSlope*(x+geluCubic*x*x*x)) }, func(x float64) float64 {
-		s := sigmoid(2 * geluSlope * (x + geluCubic*x*x*x))
-		return s + 2*geluSlope*x*s*(1-s)*(1+3*geluCubic*x*x)
-	}, false)
-	reluFunction = &function{
-		name: "relu", keepOut: true,
-		f: func(dst, x []float32) {
-			x = x[:len(dst)]
-			for i := range dst {
-				dst[i] = max(x[i], 0)
-			}
-		},
-		df: func(dst, _, y, dy []float32) {
-			y, dy = y[:len(dst)], dy[:len(dst)]
-			for i := range dst {
-				// All ones where y is above zero, whose bits are those of a positive number; no branch.
-				mask := uint32(int32(-math.Float32bits(y[i])) >> 31)
-				dst[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
-			}
-		},
-	}
-)
-
-// Hendrycks and Gimpel (2016): x·σ(…) there by tanh, 1+tanh(z) = 2σ(2z).
-const (
-	geluSlope = 0.7978845608028654 // √(2/π)
-	geluCubic = 0.044715
 )
 
 // Exp returns e^x.
@@ -186,11 +169,7 @@ func (g *Graph) Scale(x *Node, a, b float64) *Node {
 				dst[i] = s*v + t
 			}
 		},
-		df: func(dst, _, _, dy []float32) {
-			for i, v := range dy {
-				dst[i] = s * v
-			}
-		},
+		df: func(dst, _, _, dy []float32) { num.Scale(dst, s, dy) },
 	}, x)
 }
 
@@ -201,8 +180,6 @@ func (g *Graph) Power(x *Node, p float64) *Node {
 	}
 	return g.unary(each("power", func(x float64) float64 { return math.Pow(x, p) }, func(x float64) float64 { return p * math.Pow(x, p-1) }, false), x)
 }
-
-var squareFunction = each("square", func(x float64) float64 { return x * x }, func(x float64) float64 { return 2 * x }, false)
 
 // Clamp returns x cut to [low, high]; its slope outside is zero.
 func (g *Graph) Clamp(x *Node, low, high float64) *Node {

@@ -253,7 +253,7 @@ func TestAttention(t *testing.T) {
 // TestAttentionInTiles has more queries and keys than a tile holds: against whole rows, and its gradient against that of
 // the same from matmul and softmax.
 func TestAttentionInTiles(t *testing.T) {
-	const s, d = 150, 4
+	const s, d = 300, 4
 	values, slopes := make([][]float32, 2), make([][]float32, 2)
 	for way := range 2 {
 		g := NewGraph(NewParams(1))

@@ -146,13 +146,11 @@ func (k *crossEntropy) forwardRange(lo, hi int) {
 			}
 			continue
 		}
-		softmaxRow(d, row)
+		num.SoftmaxRows(d, row, w)
 		label := int(k.labels.Values[i])
 		k.row[i] = share * (num.LogSumExp(row) - float64(row[label]))
 		d[label]--
-		for c := range d {
-			d[c] *= float32(share)
-		}
+		num.Scale(d, float32(share), d)
 	}
 }
 
@@ -168,9 +166,7 @@ func (k *crossEntropy) backwardRange(lo, hi int) {
 		addScaled(dz, scale, delta)
 		return
 	}
-	for i, v := range delta {
-		dz[i] = scale * v
-	}
+	scaled(dz, scale, delta)
 }
 
 var (

@@ -12,8 +12,7 @@ const normEpsilon = 1e-5
 // normRows is how many samples' gradients by gain and shift are added up before they join the others'.
 const normRows = 64
 
-// normalise takes mean and variance over parts of each sample: over all of its values (layer norm) or over groups of its
-// channels (group norm). A sample is seen as [pixels, channels].
+// normalise takes mean and variance over groups of channels of each sample, seen as [pixels, channels].
 type normalise struct {
 	g                                *Graph
 	x, gain, shift, y                *Node
@@ -25,35 +24,21 @@ type normalise struct {
 	part                             []float32
 }
 
-// LayerNorm takes the last axis to mean 0 and variance 1, then times gain plus shift. Source: Ba et al. (2016).
-func (g *Graph) LayerNorm(x, gain, shift *Node) *Node {
-	if g.err == nil && len(x.shape) == 0 {
-		return g.fail("layer norm: a tensor of no axes")
-	}
-	return g.normalise("layer norm", x, gain, shift, x.rows(), 1)
-}
-
 // GroupNorm takes each group of channels, the last axis, to mean 0 and variance 1 within each entry of the batch, the
 // first axis. Source: Wu and He (2018).
 func (g *Graph) GroupNorm(x, gain, shift *Node, groups int) *Node {
 	if g.err == nil && (len(x.shape) < 2 || groups < 1 || x.width()%groups != 0) {
 		return g.fail("group norm: %d groups of input %v", groups, x.shape)
 	}
-	return g.normalise("group norm", x, gain, shift, x.shape[0], groups)
-}
-
-func (g *Graph) normalise(name string, x, gain, shift *Node, samples, groups int) *Node {
-	switch {
-	case g.err != nil:
-		return g.fail("")
-	case gain.Size() != x.width() || shift.Size() != x.width():
-		return g.fail("%s: input %v, gain and shift %s", name, x.shape, shapes(gain, shift))
+	if g.err != nil || gain.Size() != x.width() || shift.Size() != x.width() {
+		return g.fail("group norm: input %v, gain and shift %s", x.shape, shapes(gain, shift))
 	}
+	samples := x.shape[0]
 	c := x.width()
 	k := &normalise{g: g, x: x, gain: gain, shift: shift, y: g.node(x.shape...), samples: samples, pixels: x.rows() / samples, channels: c, group: c / groups}
 	k.mean, k.inverse = make([]float64, samples*groups), make([]float64, samples*groups)
 	k.run, k.der, k.sums = k.forwardRange, k.inputRange, k.sumsRange
-	return g.add(operation{name: name, in: []*Node{x, gain, shift}, out: k.y, keepIn: true}, k)
+	return g.add(operation{name: "group norm", in: []*Node{x, gain, shift}, out: k.y, keepIn: true}, k)
 }
 
 func (k *normalise) grain() int { return max(1, elementGrain/2/(k.pixels*k.channels)) }
@@ -70,7 +55,7 @@ func (k *normalise) forwardRange(lo, hi int) {
 			from := q * k.group
 			mean, square := 0.0, 0.0
 			for p := 0; p < len(in); p += c {
-				mean += total(in[p+from : p+from+k.group])
+				mean += sumOf(in[p+from : p+from+k.group])
 			}
 			mean /= n
 			for p := 0; p < len(in); p += c {
@@ -165,12 +150,4 @@ func (k *normalise) inputRange(lo, hi int) {
 			}
 		}
 	}
-}
-
-// Norm is LayerNorm with parameters name.weight and name.bias of its own.
-func (g *Graph) Norm(name string, x *Node) *Node {
-	if g.err != nil {
-		return g.fail("")
-	}
-	return g.LayerNorm(x, g.Param(joinLayer(name, "weight"), Constant(1), x.width()), g.Param(joinLayer(name, "bias"), Constant(0), x.width()))
 }

@@ -543,7 +543,7 @@ func TestDropout(t *testing.T) {
 		t.Error("a row's noise depends on its batch")
 	}
 	// 3000 draws: the share's standard error is 0.0084, the mean's of values 0 and 1/0.7 is 0.012.
-	if mean := total(all) / 3000; math.Abs(mean-1) > 0.05 {
+	if mean := sumOf(all) / 3000; math.Abs(mean-1) > 0.05 {
 		t.Errorf("mean %g, want 1", mean)
 	}
 	g := NewGraph(NewParams(1))

@@ -99,7 +99,7 @@ func (k *reduction) forwardRange(lo, hi int) {
 				}
 			}
 		case k.inner == 1:
-			out[0] = float32(total(in))
+			out[0] = float32(sumOf(in))
 		default:
 			copy(out, in)
 			for r := 1; r < k.length; r++ {

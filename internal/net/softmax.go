@@ -1,13 +1,12 @@
 package net
 
 import (
-	"math"
-
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // softmax normalises rows, as probabilities or as their logarithms.
 type softmax struct {
+	g        *Graph
 	x, y     *Node
 	log      bool
 	run, der func(lo, hi int)
@@ -28,77 +27,62 @@ func (g *Graph) softmax(name string, x *Node, log bool) *Node {
 	if len(x.shape) == 0 {
 		return g.fail("%s: a tensor of no axes", name)
 	}
-	k := &softmax{x: x, y: g.node(x.shape...), log: log}
+	k := &softmax{g: g, x: x, y: g.node(x.shape...), log: log}
 	k.run, k.der = k.forwardRange, k.backwardRange
 	return g.add(operation{name: name, in: []*Node{x}, out: k.y, keepOut: true, inPlace: true}, k)
 }
 
+// rowsAt is how many rows of a width a kernel is given at a time.
+func rowsAt(width int) int { return max(1, stretch/width) }
+
 func (k *softmax) forward() {
-	num.Parallel(k.x.rows(), max(1, elementGrain/4/k.x.width()), k.run)
+	w := k.x.width()
+	num.Parallel((k.x.rows()+rowsAt(w)-1)/rowsAt(w), 1, k.run)
 }
 
 func (k *softmax) forwardRange(lo, hi int) {
 	x, y, w := k.x.root.value, k.y.root.value, k.x.width()
-	for i := lo; i < hi; i++ {
-		in, out := x[i*w:i*w+w], y[i*w:i*w+w]
+	for block := lo; block < hi; block++ {
+		from, to := block*rowsAt(w)*w, min((block+1)*rowsAt(w)*w, len(x))
 		if k.log {
-			norm := float32(num.LogSumExp(in))
-			for j, v := range in {
-				out[j] = v - norm
-			}
-			continue
+			num.LogSoftmaxRows(y[from:to], x[from:to], w)
+		} else {
+			num.SoftmaxRows(y[from:to], x[from:to], w)
 		}
-		softmaxRow(out, in)
-	}
-}
-
-// softmaxRow writes e^x/Σe^x; dst may be x. Rows of −Inf alone give zeros.
-func softmaxRow(dst, x []float32) {
-	top := float32(math.Inf(-1))
-	for _, v := range x {
-		top = max(top, v)
-	}
-	if math.IsInf(float64(top), -1) {
-		clear(dst)
-		return
-	}
-	sum := 0.0
-	for i, v := range x {
-		e := exp32(v - top)
-		dst[i] = e
-		sum += float64(e)
-	}
-	scale := float32(1 / sum)
-	for i := range dst {
-		dst[i] *= scale
 	}
 }
 
 func (k *softmax) backward() {
+	w := k.x.width()
 	if k.dx, k.add = k.x.gradient(); k.dx != nil {
-		num.Parallel(k.x.rows(), max(1, elementGrain/4/k.x.width()), k.der)
+		num.Parallel((k.x.rows()+rowsAt(w)-1)/rowsAt(w), 1, k.der)
 	}
 }
 
 func (k *softmax) backwardRange(lo, hi int) {
 	y, dy, w := k.y.root.value, k.y.root.grad, k.x.width()
-	for i := lo; i < hi; i++ {
-		p, d, to := y[i*w:i*w+w], dy[i*w:i*w+w], k.dx[i*w:i*w+w]
-		sum := float32(total(d))
-		if !k.log {
-			sum = dot(p, d)
+	s := k.g.scratch.take(rowsAt(w) * w)
+	defer k.g.scratch.give(s)
+	for block := lo; block < hi; block++ {
+		from, to := block*rowsAt(w)*w, min((block+1)*rowsAt(w)*w, len(y))
+		p, dst := y[from:to], s.values[:to-from]
+		if !k.add && !k.log {
+			dst = k.dx[from:to]
 		}
-		for j, v := range d {
-			var s float32
-			if k.log {
-				s = v - exp32(p[j])*sum
-			} else {
-				s = p[j] * (v - sum)
+		if !k.log {
+			num.SoftmaxRowsGradient(dst, p, dy[from:to], w)
+		} else {
+			num.Exp(dst, p)
+			for i := 0; i < len(dst); i += w { // dy − e^y·Σdy
+				d := dy[from+i : from+i+w]
+				num.Blend(dst[i:i+w], float32(-num.Sum(d)), dst[i:i+w], 1, d)
 			}
-			if k.add {
-				s += to[j]
-			}
-			to[j] = s
+		}
+		switch {
+		case k.add:
+			num.Add(k.dx[from:to], k.dx[from:to], dst)
+		case k.log:
+			copy(k.dx[from:to], dst)
 		}
 	}
 }
