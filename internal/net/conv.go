@@ -123,9 +123,6 @@ func (k *conv) windows(room []float32, lo, hi, group int) (rows []float32, lead 
 	return room, k.depth
 }
 
-// small is how many values are copied by a loop: a call costs more.
-const small = 16
-
 // unfold writes an output line's windows, channels from..from+in of each pixel, one after the other.
 func (s *geometry) unfold(rows, x []float32, line, from, in int) {
 	kw, stretch := s.kernel[1], s.kernel[1]*in
@@ -153,14 +150,7 @@ func (s *geometry) unfold(rows, x []float32, line, from, in int) {
 				clear(to[:a*in])
 				clear(to[b*in:])
 				to = to[a*in : b*in]
-				line := src[(left+a)*in:][:len(to)]
-				if len(to) > small {
-					copy(to, line)
-					continue
-				}
-				for i, v := range line {
-					to[i] = v
-				}
+				copy(to, src[(left+a)*in:])
 				continue
 			}
 			for kx := range kw {

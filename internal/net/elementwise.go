@@ -118,6 +118,7 @@ var (
 	logFunction      = each("log", math.Log, func(x float64) float64 { return 1 / x }, false)
 	sqrtFunction     = each("sqrt", math.Sqrt, func(y float64) float64 { return 0.5 / y }, true)
 	softplusFunction = each("softplus", func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, sigmoid, false)
+	sinFunction      = each("sine", math.Sin, math.Cos, false)
 	absFunction      = each("abs", math.Abs, func(x float64) float64 {
 		if x == 0 {
 			return 0
@@ -137,6 +138,9 @@ func (g *Graph) Sqrt(x *Node) *Node { return g.unary(sqrtFunction, x) }
 
 // Abs returns |x|; its slope at zero is zero.
 func (g *Graph) Abs(x *Node) *Node { return g.unary(absFunction, x) }
+
+// Sin returns the sine of x in radians.
+func (g *Graph) Sin(x *Node) *Node { return g.unary(sinFunction, x) }
 
 // Tanh returns the hyperbolic tangent.
 func (g *Graph) Tanh(x *Node) *Node { return g.unary(tanhFunction, x) }

@@ -143,6 +143,16 @@ func (g *Graph) Input(shape ...int) *Node {
 	return n
 }
 
+// Constant is an input that stays as it is.
+func (g *Graph) Constant(values []float32, shape ...int) *Node {
+	if g.err == nil && sizeOf(shape) != len(values) {
+		return g.fail("constant: %d values of shape %v", len(values), shape)
+	}
+	n := g.Input(shape...)
+	copy(n.value, values)
+	return n
+}
+
 // Variable is an input by which the loss is differentiated too.
 func (g *Graph) Variable(shape ...int) *Node {
 	n := g.Input(shape...)

@@ -556,11 +556,14 @@ func TestDropout(t *testing.T) {
 func TestStepAllocatesNothing(t *testing.T) {
 	ps := NewParams(1)
 	g := NewGraph(ps)
-	x, labels := g.Input(32, 20), g.Ints(32)
-	h := g.Dropout(g.GELU(g.Dense("a", x, 64)), 0.1)
-	h = g.Add(h, g.Dense("b", h, 64))
-	h = g.Mul(h, g.Param("s", Constant(1), 64))
-	p, err := g.Train(g.CrossEntropy(g.Dense("c", h, 5), labels, Targets{}))
+	x, labels := g.Input(8, 8, 8, 2), g.Ints(8)
+	h := g.Dropout(g.GELU(g.BatchNorm("n", g.Conv("a", x, 16, 3, Same(3, 1)))), 0.1)
+	h = g.MaxPool(g.Conv("d", h, 16, 3, Window{Groups: 16, Pad: [4]int{1, 1, 1, 1}}), 2, Window{Stride: [2]int{2, 2}})
+	s := g.Reshape(h, 8, 16, 16)
+	s = Transformer{Layers: 1, Heads: 2, Hidden: 8, Dropout: 0.1}.Encoder(g, "t", s, Mask{Causal: true})
+	s = g.GRU("r", s, 4)
+	s = g.Mul(g.Softmax(s), g.Param("s", Constant(1), 4))
+	p, err := g.Train(g.CrossEntropy(g.Dense("c", g.Max(s, 1), 5), labels, Targets{}))
 	if err != nil {
 		t.Fatal(err)
 	}

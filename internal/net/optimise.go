@@ -94,6 +94,11 @@ func (o *Optimiser) Check() error {
 	return nil
 }
 
+// forget drops what is remembered, all but the settings.
+func (o *Optimiser) forget() {
+	o.steps, o.states, o.byParam, o.pieces = 0, nil, nil, nil
+}
+
 // prepare makes states for parameters that have none yet.
 func (o *Optimiser) prepare(ps *Params) {
 	if o.byParam == nil {
