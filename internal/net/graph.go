@@ -160,6 +160,9 @@ func (g *Graph) Variable(shape ...int) *Node {
 	return n
 }
 
+// Inputs lists the inputs, variables and constants in the order in which they were added.
+func (g *Graph) Inputs() []*Node { return g.inputs }
+
 // Ints adds n whole numbers that the caller sets before each pass.
 func (g *Graph) Ints(n int) *Ints { return &Ints{Values: make([]int32, max(n, 0))} }
 
