@@ -10,10 +10,19 @@ var vectorAVX512 = vectorPath{
 	scale: scaling(scaleAVX512), addScaled: scaling(addScaledAVX512), blend: blending(blendAVX512),
 	sum: reducing(sumAVX512), sumSquares: reducing(sumSquaresAVX512), maximum: reducing(maximumAVX512),
 	dot: reducingTwo(dotAVX512), squaredNorm64: reducing(squaredNorm64AVX512), squaredNormScaled: reducingTwo(squaredNormScaledAVX512),
-	softmaxRows: softmaxRowsPortable, softmaxRowsGradient: softmaxRowsGradientPortable,
-	expSum: expSumPortable, lower: lowerPortable,
-	layerNormRows: layerNormRowsPortable, layerNormRowsGradient: layerNormRowsGradientPortable,
-	columnSums: columnSumsPortable,
+	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX512(&dst[0], &x[0], len(x)/cols, cols) },
+	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
+		softmaxRowsGradientAVX512(&dst[0], &y[0], &dy[0], len(y)/cols, cols)
+	},
+	expSum: func(x []float32, top float32) float64 { return expSumAVX512(&x[0], len(x), top) },
+	lower:  func(dst, x []float32, a, b float64) { lowerAVX512(&dst[0], &x[0], len(x), a, b) },
+	layerNormRows: func(dst, x, gain, shift []float32, mean, inverse []float64, epsilon float64) {
+		layerNormRowsAVX512(&dst[0], &x[0], &gain[0], &shift[0], &mean[0], &inverse[0], len(mean), len(gain), epsilon)
+	},
+	layerNormRowsGradient: func(dx []float32, dgain, dshift []float64, dy, x, gain []float32, mean, inverse []float64) {
+		layerNormRowsGradientAVX512(&dx[0], &dgain[0], &dshift[0], &dy[0], &x[0], &gain[0], &mean[0], &inverse[0], len(mean), len(gain))
+	},
+	columnSums: func(sums []float64, x []float32, cols int) { columnSumsAVX512(&sums[0], &x[0], len(x)/cols, cols) },
 }
 
 var vectorAVX2 = vectorPath{
@@ -26,10 +35,19 @@ var vectorAVX2 = vectorPath{
 	scale: scaling(scaleAVX2), addScaled: scaling(addScaledAVX2), blend: blending(blendAVX2),
 	sum: reducing(sumAVX2), sumSquares: reducing(sumSquaresAVX2), maximum: reducing(maximumAVX2),
 	dot: reducingTwo(dotAVX2), squaredNorm64: reducing(squaredNorm64AVX2), squaredNormScaled: reducingTwo(squaredNormScaledAVX2),
-	softmaxRows: softmaxRowsPortable, softmaxRowsGradient: softmaxRowsGradientPortable,
-	expSum: expSumPortable, lower: lowerPortable,
-	layerNormRows: layerNormRowsPortable, layerNormRowsGradient: layerNormRowsGradientPortable,
-	columnSums: columnSumsPortable,
+	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX2(&dst[0], &x[0], len(x)/cols, cols) },
+	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
+		softmaxRowsGradientAVX2(&dst[0], &y[0], &dy[0], len(y)/cols, cols)
+	},
+	expSum: func(x []float32, top float32) float64 { return expSumAVX2(&x[0], len(x), top) },
+	lower:  func(dst, x []float32, a, b float64) { lowerAVX2(&dst[0], &x[0], len(x), a, b) },
+	layerNormRows: func(dst, x, gain, shift []float32, mean, inverse []float64, epsilon float64) {
+		layerNormRowsAVX2(&dst[0], &x[0], &gain[0], &shift[0], &mean[0], &inverse[0], len(mean), len(gain), epsilon)
+	},
+	layerNormRowsGradient: func(dx []float32, dgain, dshift []float64, dy, x, gain []float32, mean, inverse []float64) {
+		layerNormRowsGradientAVX2(&dx[0], &dgain[0], &dshift[0], &dy[0], &x[0], &gain[0], &mean[0], &inverse[0], len(mean), len(gain))
+	},
+	columnSums: func(sums []float64, x []float32, cols int) { columnSumsAVX2(&sums[0], &x[0], len(x)/cols, cols) },
 }
 
 // The following give assembly kernels the form of a path's.

@@ -29,7 +29,7 @@ func perRow(where, what string, want, have int) {
 func rowGrain(cols int) int { return max(1, vectorGrain/cols) }
 
 // SoftmaxRows writes exp(x)/Σexp(x) of each row of cols values, the maximum subtracted first. dst may be x. Values are
-// within 2 units of the last place, however far below the row's maximum. −Inf has probability zero; a row of −Inf alone,
+// within 2.5 units of the last place, however far below the row's maximum. −Inf has probability zero; a row of −Inf alone,
 // or with Inf or NaN in it, becomes NaN.
 func SoftmaxRows(dst, x []float32, cols int) {
 	rows, kernel := rowsOf("SoftmaxRows", cols, len(dst), len(x)), active.vector.softmaxRows

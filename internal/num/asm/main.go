@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+	"github.com/mmcloughlin/avo/reg"
 
 	// avo names an x/tools too old for this Go; the import keeps the newer one in go.mod.
 	_ "golang.org/x/tools/go/packages"
@@ -31,6 +34,7 @@ var files = []struct {
 	{"nearest_amd64", nearestFile},
 	{"vector_amd64", vectorFile},
 	{"activation_amd64", activationFile},
+	{"rows_amd64", rowsFile},
 }
 
 func main() {
@@ -56,6 +60,9 @@ func write(base string, emit func(*gen)) error {
 	if err := pass.Compile.Execute(file); err != nil {
 		return err
 	}
+	if err := checkRegisters(file); err != nil {
+		return err
+	}
 	cfg := printer.Config{Name: "internal/num/asm", Pkg: "num"}
 	for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
 		out, err := p.Print(file)
@@ -64,6 +71,23 @@ func write(base string, emit func(*gen)) error {
 		}
 		if err := os.WriteFile(base+ext, out, 0o644); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkRegisters refuses AVX2 kernels that use registers which only AVX-512 has: the allocator knows no difference.
+func checkRegisters(file *ir.File) error {
+	for _, f := range file.Functions() {
+		if !strings.Contains(f.Name, "AVX2") {
+			continue
+		}
+		for _, i := range f.Instructions() {
+			for _, r := range i.Registers() {
+				if p, ok := r.(reg.Physical); ok && r.Kind() == reg.KindVector && p.PhysicalIndex() >= 16 {
+					return fmt.Errorf("%s: %s: too few registers: %s", f.Name, i.Opcode, p.Asm())
+				}
+			}
 		}
 	}
 	return nil

@@ -125,6 +125,7 @@ func (e *lanes) narrow(w []reg.VecVirtual) reg.VecVirtual {
 		return r
 	}
 	r, high := e.YMM(), e.XMM()
+	e.VXORPS(r, r, r) // tells the allocator that the upper half holds nothing
 	e.VCVTPD2PSY(w[0], r.AsX())
 	e.VCVTPD2PSY(w[1], high)
 	e.VINSERTF128(operand.Imm(1), high, r, r)
