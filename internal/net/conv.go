@@ -139,6 +139,10 @@ func (s *geometry) unfold(rows, x []float32, line, from, in int) {
 			continue
 		}
 		src := x[(image*s.high+y)*s.wide*s.channels:][:s.wide*s.channels]
+		if in == 1 && s.channels == 1 { // too little in a stretch to copy it as such
+			s.unfoldGrey(row, src, step)
+			continue
+		}
 		for ox := range s.outWide {
 			to, left := row[ox*step:ox*step+stretch], ox*s.Stride[1]-s.Pad[1]
 			if whole {
@@ -161,6 +165,21 @@ func (s *geometry) unfold(rows, x []float32, line, from, in int) {
 				}
 				copy(to[kx*in:kx*in+in], src[px*s.channels+from:])
 			}
+		}
+	}
+}
+
+// unfoldGrey writes a line of windows over a line of pixels of one channel.
+func (s *geometry) unfoldGrey(row, src []float32, step int) {
+	for kx := range s.kernel[1] {
+		px, at := kx*s.Dilation[1]-s.Pad[1], kx
+		for range s.outWide {
+			v := float32(0)
+			if uint(px) < uint(len(src)) {
+				v = src[px]
+			}
+			row[at] = v
+			px, at = px+s.Stride[1], at+step
 		}
 	}
 }
