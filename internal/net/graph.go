@@ -12,7 +12,9 @@
 //	p, err := g.Train(loss)   // the first error of any operation
 //	…
 //	copy(x.Value(), rows); copy(labels.Values, classes)
-//	p.Forward(); params.ZeroGradients(); p.Backward(); optimiser.Step(params)
+//	p.Forward(); params.ZeroGradients(); p.Backward(); optimiser.Step(params, 1)
+//
+// [Trainer] does this over epochs, with a held-out part, and from checkpoints.
 //
 // Images are NHWC, sequences are [rows, steps, width], weights are [out, in]. Values are the same bits on any number of
 // threads: every sum has an order that depends on shapes alone.

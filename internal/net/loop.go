@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Batch is the rows of a step.
 type Batch struct {
-	Rows []int
+	Rows  []int
+	Epoch int // counted from 0; −1 outside training
 	// Seed is a function of the run's seed and the epoch. What is drawn for a row should be a function of it and the row's
 	// number, so that it does not depend on the batch size.
-	Seed     uint64
-	Training bool
+	Seed uint64
 }
 
 // Task is what a loop trains on.
@@ -90,6 +91,7 @@ func NewTrainer(loop Loop, params *Params, task Task) (*Trainer, error) {
 		return nil, fmt.Errorf("net: patience of %d epochs, but no rows are held out of %d", loop.Patience, task.Rows)
 	}
 	order := rand.New(rand.NewPCG(hash(loop.Seed, 9), 0)).Perm(task.Rows)
+	slices.Sort(order[held:])
 	t := &Trainer{loop: loop, params: params, task: task, train: order[held:], held: order[:held], steps: map[int]*trainerStep{}, measure: map[int]*trainerStep{}}
 	t.state.lowest = math.Inf(1)
 	t.loop.Optimiser.forget()
@@ -157,8 +159,10 @@ func (t *Trainer) Run(ctx context.Context) (last Progress, err error) {
 func (t *Trainer) step(total int) error {
 	epoch, at := t.state.step/t.perEpoch(), t.state.step%t.perEpoch()
 	if at == 0 || t.order == nil {
-		t.order = append(t.order[:0], t.train...)
-		rand.New(rand.NewPCG(hash(t.loop.Seed, 2, uint64(epoch)), 0)).Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+		t.order = rand.New(rand.NewPCG(hash(t.loop.Seed, 2, uint64(epoch)), 0)).Perm(len(t.train))
+		for i, at := range t.order {
+			t.order[i] = t.train[at]
+		}
 	}
 	rows := t.order[at*t.loop.Batch : min((at+1)*t.loop.Batch, len(t.order))]
 	s, err := t.at(len(rows))
@@ -166,12 +170,12 @@ func (t *Trainer) step(total int) error {
 		return err
 	}
 	seed := hash(t.loop.Seed, 3, uint64(epoch))
-	s.feed(Batch{rows, seed, true})
+	s.feed(Batch{rows, epoch, seed})
 	s.SetNoise(seed, rows)
 	s.Forward()
 	loss := s.Loss()
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("net: the loss is %v at step %d in epoch %d; the first tensor that is not finite: %s; a lower learning rate than %g may help", loss, t.state.step+1, epoch+1, s.FirstNonFinite(), t.loop.Optimiser.Rate)
+		return fmt.Errorf("net: the loss is %v at step %d in epoch %d; the first tensor that is not finite: %s; lower the learning rate %g", loss, t.state.step+1, epoch+1, s.FirstNonFinite(), t.loop.Optimiser.Rate)
 	}
 	t.params.ZeroGradients()
 	s.Backward()
@@ -234,7 +238,7 @@ func (t *Trainer) Measure(rows []int) (float64, error) {
 				return 0, err
 			}
 		}
-		s.feed(Batch{part, 0, false})
+		s.feed(Batch{part, -1, 0})
 		s.Forward()
 		sum += float64(s.loss.Value()[0]) * float64(len(part))
 	}

@@ -208,11 +208,11 @@ func (n *Net) Loss(o Objective, x []float32, labels []int, gradient []float32) (
 	for _, p := range ps.list {
 		p.Frozen = gradient == nil
 	}
-	var s *classifier
+	var s *scaledLoss
 	for lo := 0; lo < len(labels); lo += blockRows {
 		hi := min(lo+blockRows, len(labels))
 		if s == nil || len(s.labels.Values) != hi-lo {
-			s = n.classifier(ps, hi-lo, Targets{Smoothing: o.Smoothing, Total: float64(len(labels))}, true)
+			s = n.scaledLoss(ps, hi-lo, Targets{Smoothing: o.Smoothing, Total: float64(len(labels))})
 			s.scale.Value()[0] = float32(o.Scale)
 		}
 		copy(s.x.Value(), x[lo*in:hi*in])
@@ -233,21 +233,16 @@ func (n *Net) Loss(o Objective, x []float32, labels []int, gradient []float32) (
 	return loss, byScale
 }
 
-// classifier is a perceptron with its cross-entropy.
-type classifier struct {
+// scaledLoss is the network with its cross-entropy, its logits multiplied by a variable.
+type scaledLoss struct {
 	*Program
-	x, scale *Node // scale multiplies the logits; nil: 1
+	x, scale *Node
 	labels   *Ints
 }
 
-func (n *Net) classifier(ps *Params, rows int, t Targets, scaled bool) *classifier {
+func (n *Net) scaledLoss(ps *Params, rows int, t Targets) *scaledLoss {
 	g := NewGraph(ps)
-	c := &classifier{x: g.Input(rows, n.sizes[0]), labels: g.Ints(rows)}
-	z := n.build(g, c.x)
-	if scaled {
-		c.scale = g.Variable(1)
-		z = g.Mul(z, c.scale)
-	}
-	c.Program = must(g.Train(g.CrossEntropy(z, c.labels, t)))
-	return c
+	s := &scaledLoss{x: g.Input(rows, n.sizes[0]), labels: g.Ints(rows), scale: g.Variable(1)}
+	s.Program = must(g.Train(g.CrossEntropy(g.Mul(n.build(g, s.x), s.scale), s.labels, t)))
+	return s
 }

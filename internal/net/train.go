@@ -2,8 +2,6 @@ package net
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"math/rand/v2"
 )
 
@@ -28,55 +26,32 @@ type Train struct {
 // the same network and rows gives the same bits on any number of threads. Errors: the context's; a loss that is no longer finite.
 func (t Train) Run(ctx context.Context, n *Net, x []float32, labels []int) (float64, error) {
 	in, _ := n.Dims()
-	rows, batch := len(labels), min(max(t.Batch, 1), len(labels))
-	if rows == 0 {
-		return 0, fmt.Errorf("net: no rows to train on")
-	}
-	o := &Optimiser{Rule: SGD, Rate: t.Rate, Momentum: t.Momentum, Decay: t.Decay}
+	loop := Loop{Epochs: t.Epochs, Batch: max(t.Batch, 1), Optimiser: Optimiser{Rule: SGD, Rate: t.Rate, Momentum: t.Momentum, Decay: t.Decay}, Schedule: Schedule{Cosine: t.Cosine}, Seed: t.Seed}
 	if t.Adam {
-		o.Rule = Adam
+		loop.Optimiser.Rule = Adam
 	}
-	ps, schedule := n.params(), Schedule{Cosine: t.Cosine}
-	steps := map[int]*classifier{} // by rows: the last step of an epoch may have fewer
 	source := rand.NewPCG(0, 0)
 	r := rand.New(source)
-	perEpoch := (rows + batch - 1) / batch
-	mean := 0.0
-	for epoch := range t.Epochs {
-		source.Seed(hash(t.Seed, 2, uint64(epoch)), 0)
-		order := r.Perm(rows)
-		mean = 0
-		for step := range perEpoch {
-			if err := ctx.Err(); err != nil {
-				return 0, err
-			}
-			part := order[step*batch : min((step+1)*batch, rows)]
-			s := steps[len(part)]
-			if s == nil {
-				s = n.classifier(ps, len(part), Targets{Smoothing: t.Smoothing}, false)
-				steps[len(part)] = s
-			}
-			for i, row := range part {
-				to := s.x.Value()[i*in : i*in+in]
+	trainer, err := NewTrainer(loop, n.params(), Task{Rows: len(labels), Build: func(g *Graph, rows int) (*Node, func(Batch)) {
+		input, classes := g.Input(rows, in), g.Ints(rows)
+		loss := g.CrossEntropy(n.build(g, input), classes, Targets{Smoothing: t.Smoothing})
+		return loss, func(b Batch) {
+			for i, row := range b.Rows {
+				to := input.Value()[i*in : i*in+in]
 				copy(to, x[row*in:row*in+in])
-				s.labels.Values[i] = int32(labels[row])
+				classes.Values[i] = int32(labels[row])
 				if t.Augment != nil || t.Noise > 0 {
-					source.Seed(hash(t.Seed, 3, uint64(epoch), uint64(row)), 0)
+					source.Seed(hash(t.Seed, 3, uint64(b.Epoch), uint64(row)), 0)
 					t.disturb(to, r)
 				}
 			}
-			s.Forward()
-			loss := s.Loss()
-			if math.IsNaN(loss) || math.IsInf(loss, 0) {
-				return 0, fmt.Errorf("net: the loss left the finite numbers in epoch %d; lower the learning rate %g", epoch+1, t.Rate)
-			}
-			ps.ZeroGradients()
-			s.Backward()
-			mean += loss / float64(perEpoch)
-			o.Step(ps, schedule.At(epoch*perEpoch+step, t.Epochs*perEpoch))
 		}
+	}})
+	if err != nil {
+		return 0, err
 	}
-	return mean, nil
+	last, err := trainer.Run(ctx)
+	return last.Loss, err
 }
 
 func (t Train) disturb(x []float32, r *rand.Rand) {
