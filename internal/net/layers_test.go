@@ -328,3 +328,47 @@ func TestCells(t *testing.T) {
 		}, 0, 0},
 	})
 }
+
+// TestRecurrentLayers runs whole sequences the plain way: x and parameters in the order weight_ih, bias_ih, weight_hh, bias_hh.
+func TestRecurrentLayers(t *testing.T) {
+	const batch, steps, in, w = 2, 3, 2, 3
+	s := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	// side is W·v + b, gate by gate.
+	side := func(weight, bias, v []float64) []float64 {
+		y := slices.Clone(bias)
+		for i := range y {
+			for j, u := range v {
+				y[i] += weight[i*len(v)+j] * u
+			}
+		}
+		return y
+	}
+	layer := func(next func(a, b, h, c []float64)) func([][]float64) []float64 {
+		return func(x [][]float64) (y []float64) {
+			for b := range batch {
+				h, c := make([]float64, w), make([]float64, w)
+				for step := range steps {
+					v := x[0][(b*steps+step)*in:][:in]
+					next(side(x[1], x[2], v), side(x[3], x[4], h), h, c)
+					y = append(y, h...)
+				}
+			}
+			return y
+		}
+	}
+	checkAll(t, []opCase{
+		{"LSTM", [][]int{{batch, steps, in}}, func(g *Graph, x []*Node) *Node { return g.LSTM("r", x[0], w) }, layer(func(a, b, h, c []float64) {
+			for j := range w {
+				gate := func(i int) float64 { return a[i*w+j] + b[i*w+j] }
+				c[j] = s(gate(1))*c[j] + s(gate(0))*math.Tanh(gate(2))
+				h[j] = s(gate(3)) * math.Tanh(c[j])
+			}
+		}), 0, 0},
+		{"GRU", [][]int{{batch, steps, in}}, func(g *Graph, x []*Node) *Node { return g.GRU("r", x[0], w) }, layer(func(a, b, h, _ []float64) {
+			for j := range w {
+				r, z := s(a[j]+b[j]), s(a[w+j]+b[w+j])
+				h[j] = (1-z)*math.Tanh(a[2*w+j]+r*b[2*w+j]) + z*h[j]
+			}
+		}), 0, 0},
+	})
+}
