@@ -40,7 +40,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range rows() {
+	for _, r := range append(rows(), engineRows()...) {
 		if !match.MatchString(r.name) {
 			continue
 		}
@@ -94,7 +94,7 @@ func roofline() ceiling {
 type row struct {
 	name    string
 	threads []int
-	peer    string // openblas or python
+	peer    string // openblas, python or torch
 	label   string // what the peer runs
 	request func(reps int) string
 	flops   float64 // that either side does at least; 0: not known
@@ -107,8 +107,11 @@ type row struct {
 // measure prints the row at a number of threads.
 func (r *row) measure(dir string, threads int, peak ceiling) error {
 	command := []string{filepath.Join(dir, "out", "openblas")}
-	if r.peer == "python" {
+	switch r.peer {
+	case "python":
 		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "peer.py")}
+	case "torch":
+		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "engine.py")}
 	}
 	p, err := startPeer(command, threads)
 	if err != nil {
