@@ -19,7 +19,7 @@ func alternatives(s method.Spec, p method.Param) (texts []string) {
 	case p.Type == "string":
 		candidates = []string{"a", "b"}
 	case p.Type == "[]int":
-		candidates = []string{"1", "2", "0,1", "1,2", "3,1,2"}
+		candidates = []string{"1,3", "1", "2", "0,1", "1,2", "3,1,2"} // the first adds up to the toys' four columns
 	default:
 		number := func(x float64) { candidates = append(candidates, strconv.FormatFloat(x, 'g', -1, 64)) }
 		if d, err := strconv.ParseFloat(p.Default, 64); err == nil {
