@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
@@ -19,17 +20,21 @@ var _ = methods.Add(method.FromMoments(method.Info{
 
 // GaussianAD scores how far a row lies from the mean of normal rows, in the metric of their shrunk covariance.
 //
-// It is the anomaly detector of Rippel et al. (2021) on one layer of frozen features: no network, no anomalies, one pass,
-// O(N·D²+D³) to fit, O(D²) a row to score. It is made for a few hundred good parts and no defects. Labels are ignored: all
-// rows are normal. Prefer it when normal is one cloud; prefer [Mahalanobis] when it has labelled classes, [KNN] when it has no shape.
+// It is the anomaly detector of Rippel et al. (2021) on frozen features: no network, no anomalies, one pass, O(N·D²+D³) to
+// fit, O(D²) a row to score. It is made for a few hundred good parts and no defects. Labels are ignored: all rows are normal.
+// Features of several layers stand side by side in a row; each layer has a mean and a covariance of its own, and their
+// distances are added up. Prefer it when normal is one cloud; prefer [Mahalanobis] when it has labelled classes, [KNN] when
+// it has no shape.
 //
 // Fits on: Table N×D with N ≥ 2. Without shrinkage N must exceed the number of columns that vary.
-// Score:   N values ≥ 0, Mahalanobis distance (not squared), dimensionless, higher = more unlike the normal rows. Its square is χ² with R degrees of freedom on new Gaussian rows when N ≫ R, the number of directions kept.
-// Errors:  ErrDegenerate when no direction varies or is kept, or when N rows cannot give the covariance asked for; ErrShape on another width.
-// Differs: one layer instead of a sum of distances over nine. Directions without variance are left out, and counted. The intensity of Ledoit–Wolf in a subspace takes the fourth moment from that of all columns, as it is in elliptical distributions, because moments do not hold the subspace's own; OAS and none are ours.
+// Score:   N values ≥ 0, Mahalanobis distance (not squared), dimensionless, higher = more unlike the normal rows; of several layers the sum. A layer's square is χ² with R degrees of freedom on new Gaussian rows when N ≫ R, the number of directions kept; [GaussianADModel.FalseAlarms] says what it is otherwise.
+// Errors:  ErrDegenerate when no direction varies or is kept, or when N rows cannot give the covariance asked for; ErrShape on another width, or when Layers do not add up.
+// Differs: directions without variance are left out, and counted. The intensity of Ledoit–Wolf in a subspace, or in one of several layers, takes the fourth moment from that of all columns, as it is in elliptical distributions, because moments do not hold its own; OAS and none are ours.
 // Source:  rippel2021gaussian, section III; ledoit2004well; chen2010shrinkage.
 // Claim:   claims/detect/gaussianad.go.
 type GaussianAD struct {
+	// Layers are the widths of the layers whose features stand side by side in a row, first to last; the paper has nine. Empty is one layer of all columns.
+	Layers []int `range:"[1,)" unit:"columns"`
 	// Shrinkage moves the covariance towards a multiple of the identity: as far as Ledoit and Wolf estimate, the paper's choice; as far as the oracle-approximating estimate says, which takes rows to be Gaussian; or not at all, which makes scores invariant to linear maps and needs many more rows than columns.
 	Shrinkage string `default:"ledoit-wolf" enum:"ledoit-wolf,oas,none"`
 	// Components are the principal components that count: all, the leading ones up to Share of the variance (the paper's PCA), or the trailing ones after them (NPCA), in which the paper finds most anomalies. Shrinkage is estimated anew among those kept.
@@ -48,8 +53,56 @@ func (c GaussianAD) FitMoments(s *moments.State) (*GaussianADModel, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	cov := s.Covariance()
 	d, _ := s.Dims()
+	spans, err := layerSpans(c.Layers, d)
+	if err != nil {
+		return nil, err
+	}
+	cov, center := s.Covariance(), s.Mean()
+	fourth := s.FourthMoment(cov)
+	kurtosis := gaussianADKurtosis(fourth, cov, d)
+	m := &GaussianADModel{rows: s.Rows()}
+	for l, span := range spans {
+		block := span.block(cov, d)
+		if len(spans) > 1 {
+			fourth = kurtosis * gaussianADFourth(block, span.width())
+		}
+		layer, err := c.fitLayer(center[span.from:span.to], block, s.Rows(), fourth)
+		if err != nil {
+			if len(spans) > 1 {
+				err = fmt.Errorf("layer %d of %d: %w", l+1, len(spans), err)
+			}
+			return nil, err
+		}
+		layer.span = span
+		m.layers = append(m.layers, *layer)
+	}
+	return m, nil
+}
+
+// gaussianADFourth is E‖x−µ‖⁴ of Gaussian rows: 2·tr C² + (tr C)². It is κ times that in all of an elliptical
+// distribution's subspaces, with one κ.
+func gaussianADFourth(cov []float64, d int) float64 {
+	trace, square := 0.0, 0.0
+	for i := range d {
+		trace += cov[i*d+i]
+		for _, v := range cov[i*d : i*d+d] {
+			square += v * v
+		}
+	}
+	return 2*square + trace*trace
+}
+
+func gaussianADKurtosis(fourth float64, cov []float64, d int) float64 {
+	if g := gaussianADFourth(cov, d); g > 0 {
+		return fourth / g
+	}
+	return 1
+}
+
+// fitLayer learns from the mean and the covariance of n rows and their fourth moment.
+func (c GaussianAD) fitLayer(center, cov []float64, n int, fourth float64) (*gaussianADLayer, error) {
+	d := len(center)
 	varying := 0
 	for j := range d {
 		if cov[j*d+j] > 0 {
@@ -57,41 +110,41 @@ func (c GaussianAD) FitMoments(s *moments.State) (*GaussianADModel, error) {
 		}
 	}
 	if varying == 0 {
-		return nil, fmt.Errorf("%w: all %d rows are equal, so there is no covariance to measure in", method.ErrDegenerate, s.Rows())
+		return nil, fmt.Errorf("%w: all %d rows are equal, so there is no covariance to measure in", method.ErrDegenerate, n)
 	}
-	var m *GaussianADModel
+	var m *gaussianADLayer
 	var err error
 	if c.Components == "all" {
-		m, err = c.fitAll(s, cov)
+		m, err = c.fitAll(center, cov, n, fourth)
 	} else {
-		m, err = c.fitSome(s, cov)
+		m, err = c.fitSome(center, cov, n, fourth)
 	}
 	// Leading components can be few enough for few rows; the others cannot.
-	if n := s.Rows(); err == nil && m.intensity == 0 && n <= varying && c.Components != "leading" {
+	if err == nil && m.intensity == 0 && n <= varying && c.Components != "leading" {
 		return nil, fmt.Errorf("%w: %d rows leave the covariance of %d varying columns singular and it is not shrunk; give more rows than columns, or choose --shrinkage oas or --components leading", method.ErrDegenerate, n, varying)
 	}
 	return m, err
 }
 
-func (c GaussianAD) fitAll(s *moments.State, cov []float64) (*GaussianADModel, error) {
-	d, _ := s.Dims()
-	intensity := c.shrink(cov, d, s.Rows(), s.FourthMoment(cov))
-	whiten, ok := part.RankWhitener(s.Mean(), cov, d)
+func (c GaussianAD) fitAll(center, cov []float64, n int, fourth float64) (*gaussianADLayer, error) {
+	d := len(center)
+	intensity := c.shrink(cov, d, n, fourth)
+	whiten, ok := part.RankWhitener(center, cov, d)
 	if !ok {
 		return nil, fmt.Errorf("%w: the covariance cannot be inverted", method.ErrDegenerate)
 	}
-	return &GaussianADModel{whiten: whiten, intensity: intensity, dropped: d - whiten.R}, nil
+	return &gaussianADLayer{whiten: whiten, intensity: intensity}, nil
 }
 
-func (c GaussianAD) fitSome(s *moments.State, cov []float64) (*GaussianADModel, error) {
-	d, _ := s.Dims()
+func (c GaussianAD) fitSome(center, cov []float64, n int, fourth float64) (*gaussianADLayer, error) {
+	d := len(center)
 	values, vectors, rank, ok := part.Spectrum(cov, d)
 	if !ok || rank == 0 {
 		return nil, fmt.Errorf("%w: the covariance has no principal components", method.ErrDegenerate)
 	}
-	total, square := 0.0, 0.0
+	total := 0.0
 	for _, v := range values[:rank] {
-		total, square = total+v, square+v*v
+		total += v
 	}
 	lead, carried := 0, 0.0
 	for lead < rank && carried < c.Share*total {
@@ -105,23 +158,18 @@ func (c GaussianAD) fitSome(s *moments.State, cov []float64) (*GaussianADModel, 
 	if from == to {
 		return nil, fmt.Errorf("%w: the leading %d components carry a share of %g of the variance and none is left; lower --share", method.ErrDegenerate, lead, c.Share)
 	}
-	// Along principal components the covariance is diagonal, and E‖x−µ‖⁴ = κ·(2·tr C² + (tr C)²) for one κ in all of an
-	// elliptical distribution's subspaces; κ = 1 for a Gaussian one.
-	kurtosis := s.FourthMoment(cov) / (2*square + total*total)
-	r, trace := to-from, 0.0
-	square = 0
-	diagonal := make([]float64, r*r)
+	r := to - from
+	diagonal := make([]float64, r*r) // along principal components the covariance is diagonal
 	for k, v := range values[from:to] {
 		diagonal[k*r+k] = v
-		trace, square = trace+v, square+v*v
 	}
-	m := &GaussianADModel{spectrum: values, dropped: d - rank}
-	m.intensity = c.shrink(diagonal, r, s.Rows(), kurtosis*(2*square+trace*trace))
+	m := &gaussianADLayer{spectrum: values, rank: rank}
+	m.intensity = c.shrink(diagonal, r, n, gaussianADKurtosis(fourth, cov, d)*gaussianADFourth(diagonal, r))
 	variances := make([]float64, r)
 	for k := range variances {
 		variances[k] = diagonal[k*r+k]
 	}
-	m.whiten = &part.Projection{D: d, R: r, Center: s.Mean(), Matrix: part.Whitening(vectors, d, from, to, variances)}
+	m.whiten = &part.Projection{D: d, R: r, Center: center, Matrix: part.Whitening(vectors, d, from, to, variances)}
 	return m, nil
 }
 
@@ -138,80 +186,152 @@ func (c GaussianAD) shrink(cov []float64, d, n int, fourth float64) float64 {
 
 // GaussianADModel is a fitted [GaussianAD].
 type GaussianADModel struct {
+	rows   int
+	layers []gaussianADLayer
+}
+
+type gaussianADLayer struct {
+	span      layerSpan
 	whiten    *part.Projection // D×R
 	intensity float64
 	spectrum  []float64 // D, or none
-	dropped   int
+	rank      int       // how many of the spectrum are more than rounding
 }
 
-// Score returns each row's distance to the mean.
+// Score returns each row's distance to the mean, or the sum of those in its layers.
 func (m *GaussianADModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("gaussianad", in, m.whiten.D); err != nil {
+	if err := width("gaussianad", in, m.layers[len(m.layers)-1].span.to); err != nil {
 		return nil, err
 	}
-	n, _ := in.Dims()
-	out, r := make([]float64, n), m.whiten.R
-	m.whiten.Each(in.X(), n, func(lo, hi int, z []float64) {
-		num.SquaredNorms(out[lo:hi], z, hi-lo, r)
-		for i := lo; i < hi; i++ {
-			out[i] = math.Sqrt(out[i])
-		}
-	})
+	n, d := in.Dims()
+	out := make([]float64, n)
+	for _, layer := range m.layers {
+		r := layer.whiten.R
+		layer.whiten.Each(layer.span.rows(in.X(), n, d), n, func(lo, hi int, z []float64) {
+			squared := make([]float64, hi-lo)
+			num.SquaredNorms(squared, z, hi-lo, r)
+			for i, v := range squared {
+				out[lo+i] += math.Sqrt(v)
+			}
+		})
+	}
 	return out, nil
 }
 
-// Threshold returns the score that a share p of normal rows stays below if they are Gaussian and there were many more
-// rows than directions; the paper takes p = 0.9973. From fewer rows it raises more false alarms than 1 − p: choose it on
-// rows kept back then. Errors: ErrConfig when p is outside (0, 1).
-func (m *GaussianADModel) Threshold(p float64) (float64, error) {
+// level is the share of normal rows that each layer's distance must stay below: whatever the layers have to do
+// with each other, no more than the sum of their exceptions is above in any.
+func (m *GaussianADModel) level(p float64) (float64, error) {
 	if !(p > 0 && p < 1) {
 		return 0, fmt.Errorf("gaussianad: %w: a threshold for a share of %g of normal rows, want one within (0,1)", method.ErrConfig, p)
 	}
-	return math.Sqrt(part.ChiSquaredQuantile(p, m.whiten.R)), nil
+	return 1 - (1-p)/float64(len(m.layers)), nil
 }
 
-// Directions returns R, how many directions count.
-func (m *GaussianADModel) Directions() int { return m.whiten.R }
+// Threshold returns the score that a share p of normal rows stays below if they are Gaussian and there were many more
+// rows than directions; the paper takes p = 0.9973. Of several layers it is the sum of their thresholds for exceptions of
+// (1−p)/L each, so that the share is p or more. From fewer rows it raises more false alarms than 1 − p, as
+// [GaussianADModel.FalseAlarms] says: choose it on rows kept back then. Errors: ErrConfig when p is outside (0, 1).
+func (m *GaussianADModel) Threshold(p float64) (float64, error) {
+	q, err := m.level(p)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, layer := range m.layers {
+		sum += math.Sqrt(part.ChiSquaredQuantile(q, layer.whiten.R))
+	}
+	return sum, nil
+}
 
-// Dropped returns how many directions were left out because the normal rows do not vary in them.
-func (m *GaussianADModel) Dropped() int { return m.dropped }
+// FalseAlarms returns the share of new Gaussian rows that exceed Threshold(p) when mean and covariance were learned from as
+// few rows as these were: Hotelling's law, for a covariance that is not shrunk; shrinking mostly lowers it, and 1 stands
+// for no more rows than directions. Of several layers it is a bound. calibrated says that it is at most twice 1 − p: the
+// threshold may be used as it is. Errors: as Threshold.
+func (m *GaussianADModel) FalseAlarms(p float64) (expected float64, calibrated bool, err error) {
+	q, err := m.level(p)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, layer := range m.layers {
+		expected += part.HotellingTail(part.ChiSquaredQuantile(q, layer.whiten.R), m.rows, layer.whiten.R)
+	}
+	expected = min(expected, 1)
+	return expected, expected <= 2*(1-p), nil
+}
 
-// Intensity returns the shrinkage intensity, 0 (none) to 1 (a multiple of the identity).
-func (m *GaussianADModel) Intensity() float64 { return m.intensity }
+// GaussianADLayer says what was learned of a layer.
+type GaussianADLayer struct {
+	Columns    int
+	Directions int       // R: how many count
+	Dropped    int       // directions left out because the normal rows do not vary in them
+	Intensity  float64   // of shrinkage, 0 (none) to 1 (a multiple of the identity)
+	Spectrum   []float64 // the variances along all principal components before shrinkage, largest first; nil when Components is all, which needs none
+}
 
-// Spectrum returns the variances along all D principal components before shrinkage, largest first, and nil when
-// Components is all, which needs none. The caller must not change it.
-func (m *GaussianADModel) Spectrum() []float64 { return m.spectrum }
+// Layers returns what was learned of each layer, first to last.
+func (m *GaussianADModel) Layers() []GaussianADLayer {
+	var out []GaussianADLayer
+	for _, l := range m.layers {
+		d := l.whiten.D
+		rank := l.whiten.R
+		if l.spectrum != nil {
+			rank = l.rank
+		}
+		out = append(out, GaussianADLayer{d, l.whiten.R, d - rank, l.intensity, slices.Clone(l.spectrum)})
+	}
+	return out
+}
 
-// State returns the model as tensors.
+// State returns the model as tensors, those of the l-th layer with its number before their names.
 func (m *GaussianADModel) State() *data.Checkpoint {
-	d, r := m.whiten.D, m.whiten.R
-	return &data.Checkpoint{Tensors: map[string]data.Tensor{
-		"center":    data.Float64Tensor(m.whiten.Center, d),
-		"whitener":  data.Float64Tensor(m.whiten.Matrix, d, r),
-		"intensity": data.Float64Tensor([]float64{m.intensity}, 1),
-		"spectrum":  data.Float64Tensor(m.spectrum, len(m.spectrum)),
-		"dropped":   data.Int64Tensor([]int64{int64(m.dropped)}, 1),
-	}}
+	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{"rows": data.Int64Tensor([]int64{int64(m.rows)}, 1), "layers": data.Int64Tensor([]int64{int64(len(m.layers))}, 1)}}
+	for l, layer := range m.layers {
+		d, r := layer.whiten.D, layer.whiten.R
+		st.Add(fmt.Sprintf("%d/", l+1), &data.Checkpoint{Tensors: map[string]data.Tensor{
+			"center":    data.Float64Tensor(layer.whiten.Center, d),
+			"whitener":  data.Float64Tensor(layer.whiten.Matrix, d, r),
+			"intensity": data.Float64Tensor([]float64{layer.intensity}, 1),
+			"spectrum":  data.Float64Tensor(layer.spectrum, len(layer.spectrum)),
+			"rank":      data.Int64Tensor([]int64{int64(layer.rank)}, 1),
+		}})
+	}
+	return st
 }
 
-func loadGaussianAD(_ GaussianAD, st *data.Checkpoint) (*GaussianADModel, error) {
-	r := st.Read()
-	center := r.Floats("center", -1)
-	d := len(center)
-	m := &GaussianADModel{whiten: &part.Projection{D: d, Center: center, Matrix: r.Floats("whitener", d, -1)}}
-	intensity, dropped := r.Floats("intensity", 1), r.Floats("dropped", 1)
-	m.spectrum = r.Floats("spectrum", -1)
-	if err := r.Err(); err != nil {
-		return nil, err
+func loadGaussianAD(c GaussianAD, st *data.Checkpoint) (*GaussianADModel, error) {
+	counts := [2]int64{}
+	for i, name := range []string{"rows", "layers"} {
+		v, _, err := st.Ints(name, 1)
+		if err != nil {
+			return nil, err
+		}
+		counts[i] = v[0]
 	}
-	if d == 0 || len(m.whiten.Matrix) == 0 {
-		return nil, fmt.Errorf("%w: a whitener of %d values for %d columns", data.ErrShape, len(m.whiten.Matrix), d)
+	m := &GaussianADModel{rows: int(counts[0])}
+	if want := max(len(c.Layers), 1); counts[1] != int64(want) || m.rows < 1 {
+		return nil, fmt.Errorf("%w: a state of %d rows and %d layers, the configuration has %d layers", data.ErrShape, m.rows, counts[1], want)
 	}
-	if len(m.spectrum) == 0 {
-		m.spectrum = nil
+	at := 0
+	for l := range int(counts[1]) {
+		r := st.Prefix(fmt.Sprintf("%d/", l+1)).Read()
+		center := r.Floats("center", -1)
+		d := len(center)
+		layer := gaussianADLayer{span: layerSpan{at, at + d}, whiten: &part.Projection{D: d, Center: center, Matrix: r.Floats("whitener", d, -1)}}
+		intensity, rank := r.Floats("intensity", 1), r.Floats("rank", 1)
+		layer.spectrum = r.Floats("spectrum", -1)
+		if err := r.Err(); err != nil {
+			return nil, err
+		}
+		if d == 0 || len(layer.whiten.Matrix) == 0 {
+			return nil, fmt.Errorf("%w: a whitener of %d values for %d columns", data.ErrShape, len(layer.whiten.Matrix), d)
+		}
+		if len(layer.spectrum) == 0 {
+			layer.spectrum = nil
+		}
+		layer.whiten.R = len(layer.whiten.Matrix) / d
+		layer.intensity, layer.rank = intensity[0], int(rank[0])
+		m.layers = append(m.layers, layer)
+		at += d
 	}
-	m.whiten.R = len(m.whiten.Matrix) / d
-	m.intensity, m.dropped = intensity[0], int(dropped[0])
 	return m, nil
 }

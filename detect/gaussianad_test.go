@@ -112,20 +112,20 @@ func TestGaussianADGolden(t *testing.T) {
 	// The table's numbers lie on the grid, so only the order of float64 sums differs. The fourth moment is gridded to 2^-46.
 	for _, shrinkage := range []string{"ledoit-wolf", "oas", "none"} {
 		m := fitGaussianAD(t, detect.GaussianAD{Shrinkage: shrinkage}, train)
-		near(t, shrinkage+" intensity", []float64{m.Intensity()}, g.of(t, shrinkage+".intensity"), 1e-11)
+		near(t, shrinkage+" intensity", []float64{m.Layers()[0].Intensity}, g.of(t, shrinkage+".intensity"), 1e-11)
 		near(t, shrinkage+" score", scores(t, m, query), g.of(t, shrinkage+".score"), 1e-10)
 	}
 	for _, components := range []string{"leading", "trailing"} {
 		for _, shrinkage := range []string{"oas", "none"} {
 			m := fitGaussianAD(t, detect.GaussianAD{Shrinkage: shrinkage, Components: components, Share: 0.9}, train)
-			near(t, components+" spectrum", m.Spectrum(), g.of(t, "pca.variance"), 1e-12)
+			near(t, components+" spectrum", m.Layers()[0].Spectrum, g.of(t, "pca.variance"), 1e-12)
 			near(t, components+" "+shrinkage+" score", scores(t, m, query), g.of(t, components+"."+shrinkage+".score"), 1e-9)
 			want := int(g.of(t, "pca.leading")[0])
 			if components == "trailing" {
 				want = 5 - want
 			}
-			if m.Directions() != want || m.Dropped() != 0 {
-				t.Errorf("%s: %d directions, %d dropped, want %d and 0", components, m.Directions(), m.Dropped(), want)
+			if l := m.Layers()[0]; l.Directions != want || l.Dropped != 0 {
+				t.Errorf("%s: %d directions, %d dropped, want %d and 0", components, l.Directions, l.Dropped, want)
 			}
 		}
 	}
@@ -274,8 +274,8 @@ func TestGaussianADSubspaceIntensity(t *testing.T) {
 		// The columns are the principal components, but for the noise of the draw.
 		share := (1 + 0.64 + 0.64*0.64) / ((1 - math.Pow(0.64, d)) / (1 - 0.64))
 		m := fitGaussianAD(t, detect.GaussianAD{Components: "leading", Share: share - 0.05}, mustTable(t, n, d, x))
-		if m.Directions() != kept {
-			t.Fatalf("%d directions, want %d", m.Directions(), kept)
+		if m.Layers()[0].Directions != kept {
+			t.Fatalf("%d directions, want %d", m.Layers()[0].Directions, kept)
 		}
 		mean, cov := make([]float64, kept), make([]float64, kept*kept)
 		for i := range n {
@@ -303,7 +303,7 @@ func TestGaussianADSubspaceIntensity(t *testing.T) {
 		}
 		want := (fourth - square) / n / (square - trace*trace/kept)
 		// The inferred fourth moment is an estimate: 4000 rows know it to some percent, heavy tails to ten.
-		if got := m.Intensity(); math.Abs(got-want) > 0.1*want {
+		if got := m.Layers()[0].Intensity; math.Abs(got-want) > 0.1*want {
 			t.Errorf("heavy tails %v: intensity %.5f, on the projected rows %.5f", heavy, got, want)
 		}
 	}
@@ -324,8 +324,8 @@ func TestGaussianADDropsWhatDoesNotVary(t *testing.T) {
 	wide, two := mustTable(t, n, 5, x), mustTable(t, n, 2, y)
 	for _, c := range []detect.GaussianAD{{Shrinkage: "none"}, {Shrinkage: "none", Components: "leading", Share: 0.999999}} {
 		m := fitGaussianAD(t, c, wide)
-		if m.Directions() != 2 || m.Dropped() != 3 {
-			t.Errorf("%v: %d directions, %d dropped, want 2 and 3", c, m.Directions(), m.Dropped())
+		if l := m.Layers()[0]; l.Directions != 2 || l.Dropped != 3 {
+			t.Errorf("%v: %d directions, %d dropped, want 2 and 3", c, l.Directions, l.Dropped)
 		}
 		near(t, "with idle columns", scores(t, m, wide), scores(t, fitGaussianAD(t, detect.GaussianAD{Shrinkage: "none"}, two), two), 1e-9)
 	}

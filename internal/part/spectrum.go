@@ -102,3 +102,14 @@ func Whitening(vectors []float64, d, from, to int, variances []float64) []float6
 func ChiSquaredQuantile(p float64, k int) float64 {
 	return 2 * mathext.GammaIncRegInv(float64(k)/2, p)
 }
+
+// HotellingTail returns the probability that the squared Mahalanobis distance of a new row exceeds t, when mean and
+// covariance (divided by n) were learned from n Gaussian rows in r directions: d²·(n−r)/((n+1)·r) is F with r and n−r
+// degrees of freedom. Without more rows than directions it is 1. Source: Hotelling (1931).
+func HotellingTail(t float64, n, r int) float64 {
+	if n <= r {
+		return 1
+	}
+	x := t / (t + float64(n) + 1) // r·F/(r·F + n−r)
+	return 1 - mathext.RegIncBeta(float64(r)/2, float64(n-r)/2, x)
+}
