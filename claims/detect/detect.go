@@ -112,6 +112,15 @@ func (s *setting) features(in *data.Table) (*data.Table, error) { return s.net.H
 type scores struct {
 	familiar []float64
 	novel    [][]float64
+	apart    [][]float64 // of familiar rows for each kind of unfamiliar ones, where detectors differ by kind; then familiar is empty
+}
+
+// against returns the scores of familiar rows to be compared with a kind of unfamiliar ones.
+func (s *scores) against(kind int) []float64 {
+	if s.apart != nil {
+		return s.apart[kind]
+	}
+	return s.familiar
 }
 
 // score lets a detector score all rows as the view shows them.
@@ -169,7 +178,7 @@ func (s *setting) fpr(of *scores, name string, extra map[string]float64) (float6
 func (s *setting) mean(of *scores, name string, extra map[string]float64, measure func(a, b []float64, how ...metric.Interval) (metric.Estimate, error)) (float64, error) {
 	sum := 0.0
 	for k, n := range s.novel {
-		e, err := measure(of.familiar, of.novel[k])
+		e, err := measure(of.against(k), of.novel[k])
 		if err != nil {
 			return 0, err
 		}

@@ -95,7 +95,7 @@ func TestMeanOverNovelties(t *testing.T) {
 	s := &setting{novel: []novelty{{name: "a"}, {name: "b"}}}
 	extra := map[string]float64{}
 	// 3 of 4 pairs in order; all 4.
-	got, err := s.auroc(&scores{[]float64{1, 3}, [][]float64{{2, 4}, {5, 6}}}, "x", extra)
+	got, err := s.auroc(&scores{familiar: []float64{1, 3}, novel: [][]float64{{2, 4}, {5, 6}}}, "x", extra)
 	if err != nil || got != 0.875 || extra["x AUROC, a"] != 0.75 || extra["x AUROC, b"] != 1 {
 		t.Errorf("%v, %v, %v", got, extra, err)
 	}

@@ -58,7 +58,7 @@ func maxSoftmaxRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Out
 	if err != nil {
 		return o, err
 	}
-	novel, err := s.auroc(&scores{right, of.novel}, "unfamiliar", o.Extra)
+	novel, err := s.auroc(&scores{familiar: right, novel: of.novel}, "unfamiliar", o.Extra)
 	if err != nil {
 		return o, err
 	}
