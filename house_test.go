@@ -455,7 +455,8 @@ func checkEquality(h house) (bad []string) {
 			}
 			return nil
 		}
-		ast.Inspect(f.syntax, func(n ast.Node) bool {
+		var visit func(n ast.Node) bool
+		visit = func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.ImportSpec, *ast.Comment:
 				return false
@@ -473,13 +474,16 @@ func checkEquality(h house) (bad []string) {
 						bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 					}
 				}
+				ast.Inspect(n.X, visit) // what is selected is no sibling: graphs have a Scale too
+				return false
 			case *ast.Ident: // a sibling in the same family
 				if m := names(f.dir, n.Name); m != nil {
 					bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 				}
 			}
 			return true
-		})
+		}
+		ast.Inspect(f.syntax, visit)
 	}
 	return bad
 }

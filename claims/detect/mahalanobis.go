@@ -2,6 +2,7 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,7 +20,7 @@ func mahalanobis() claim.Claim {
 		Paper: "lee2018simple, tables 1 and 2, figures 3 and 4",
 		Statement: "On the features of a softmax classifier, the distance to the nearest class mean under a shared covariance finds unfamiliar inputs better than the largest softmax probability does: " +
 			"with one layer already, more with several whose weights are learned and with inputs moved towards a class, and still when labels are wrong or few. New classes are learned from few rows better than by a new softmax layer. The paper's ResNets gain tens of points of TNR at 95 % TPR.",
-		ScaleDown: settingScale + ", instead of ResNets and DenseNets on CIFAR and SVHN; two layers. Weights are learned from 1,000 rows of each side, or with attacked rows (fast gradient sign, step 0.1) for the unfamiliar ones; the step by which inputs move is the paper's grid's best on the same rows. All arms are measured on the others. " +
+		ScaleDown: settingScale + ", instead of ResNets and DenseNets on CIFAR and SVHN; two layers. Weights are learned from 1,000 rows of each side, or with attacked rows (fast gradient sign, step 0.1) for the unfamiliar ones; where those lie nearer in both layers, the weights stay alike. The step by which inputs move is the paper's grid's best on the same rows. All arms are measured on the others. " +
 			"A perceptron has no filters whose responses could be averaged over an image, so the gain from earlier layers may be another. New classes: a network of 5 classes learns the other 5 from 20 rows each.",
 		Arms: []string{"Mahalanobis, last hidden layer", "largest softmax probability", "both layers, alike", "both layers, weights from unfamiliar rows", "both layers, weights from attacked rows",
 			"both layers, weights from unfamiliar rows, inputs moved", "last hidden layer, inputs moved"},
@@ -187,7 +188,11 @@ func mahalanobisArms(ctx context.Context, s *setting, extra map[string]float64) 
 		if err != nil {
 			return nil, err
 		}
-		return both.Combine(a, b)
+		m, err := both.Combine(a, b)
+		if errors.Is(err, method.ErrDegenerate) { // they lie nearer than familiar rows do: nothing can be learned
+			return both, nil
+		}
+		return m, err
 	}
 	byAttacked, err := combine(attacked)
 	if err != nil {

@@ -91,12 +91,12 @@ func cutTo(x *data.Table, d int) *data.Table {
 	return must(must(data.NewTable(n, d, v)).WithLabels(must(x.Labels()), x.Classes()))
 }
 
-// checkRowCounts gives inputs that belong together row by row different numbers of rows.
+// checkRowCounts gives inputs that belong together row by row different numbers of rows. An optional table is one of its own.
 func (t *T) checkRowCounts(y toy) {
 	first := true
 	for _, slot := range t.Spec.Inputs {
 		x, ok := y.in[slot.Name].(*data.Table)
-		if !ok || first {
+		if !ok || first || slot.Optional {
 			first = first && !ok
 			continue
 		}

@@ -112,6 +112,27 @@ func (r recipe) head() *data.Checkpoint {
 	return headOf(weight, bias, r.classes)
 }
 
+// encoderSlot is the input that is a whole network on the rows of the tables beside it.
+const encoderSlot = "encoder"
+
+// encoderFor is a network of two linear layers on rows of d columns, with six features.
+func encoderFor(d int) *data.Checkpoint {
+	const hidden, features = 8, 6
+	values := func(n int, from float64) []float64 {
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = math.Cos(from + 3*float64(i))
+		}
+		return v
+	}
+	return &data.Checkpoint{Tensors: map[string]data.Tensor{
+		"0.weight": data.CastTensor(data.F32, values(hidden*d, 1), hidden, d),
+		"0.bias":   data.CastTensor(data.F32, values(hidden, 2), hidden),
+		"2.weight": data.CastTensor(data.F32, values(features*hidden, 3), features, hidden),
+		"2.bias":   data.CastTensor(data.F32, values(features, 4), features),
+	}}
+}
+
 func headOf(weight, bias []float64, classes []string) *data.Checkpoint {
 	k := len(bias)
 	c := &data.Checkpoint{Tensors: map[string]data.Tensor{
@@ -220,8 +241,11 @@ func bundle(s method.Spec, r recipe, table func(slot string) *data.Table) data.B
 			in[slot.Name] = table(slot.Name)
 		case data.KindCheckpoint:
 			in[slot.Name] = weights(seed, 0)
-			if slot.Name == headSlot {
+			switch slot.Name {
+			case headSlot:
 				in[slot.Name] = r.head()
+			case encoderSlot:
+				in[slot.Name] = encoderFor(r.d)
 			}
 		case data.KindCheckpoints:
 			list := data.Checkpoints{}
