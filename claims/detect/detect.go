@@ -17,7 +17,7 @@ import (
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
 	return []claim.Claim{
-		energy(), gaussianAD(), knn(), mahalanobis(), maxSoftmax(),
+		advEncoder(), energy(), gaussianAD(), knn(), mahalanobis(), maxSoftmax(),
 		copod(), ecod(), hbos(), isolationForest(), lof(), memoryBank(), oneClassSVM(), pca(),
 	}
 }

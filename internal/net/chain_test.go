@@ -1,6 +1,7 @@
 package net
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -56,6 +57,55 @@ func TestChainIsTheNetworkThatItWasReadFrom(t *testing.T) {
 	} {
 		if _, err := NewChain(k.tensors, k.inputs); err == nil || !strings.Contains(err.Error(), k.word) {
 			t.Errorf("want an error that says %q, have %v", k.word, err)
+		}
+	}
+}
+
+// TestChainGradientByInputs differentiates a frozen network of convolutions by its inputs, and by differences.
+func TestChainGradientByInputs(t *testing.T) {
+	const rows, side = 2, 8
+	params := NewParams(3)
+	g := NewGraph(params)
+	g.ConvNet("enc", g.Input(rows, side, side, 1), 5, 4, 6)
+	c, err := NewChain(params.Tensors(), side*side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := c.Params(0)
+	for _, p := range frozen.All() {
+		p.Frozen = true
+	}
+	g = NewGraph(frozen)
+	x := g.Variable(rows, side*side)
+	outs := c.Build(g, x)
+	z := outs[len(outs)-1]
+	weight := make([]float32, rows*5)
+	r := rand.New(rand.NewPCG(4, 1))
+	for i := range weight {
+		weight[i] = float32(r.NormFloat64())
+	}
+	p, err := g.Train(g.Sum(g.Mul(z, g.Constant(weight, rows, 5))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range x.Value() {
+		x.Value()[i] = r.Float32()
+	}
+	p.Forward()
+	p.Backward()
+	gradient := slices.Clone(x.Gradient())
+	const step = 1.0 / 4096
+	for i := range gradient {
+		at := x.Value()[i]
+		x.Value()[i] = at + step
+		p.Forward()
+		up := p.Loss()
+		x.Value()[i] = at - step
+		p.Forward()
+		down := p.Loss()
+		x.Value()[i] = at
+		if want := (up - down) / (2 * step); math.Abs(float64(gradient[i])-want) > 0.02+0.02*math.Abs(want) {
+			t.Errorf("input %d: derivative %g, by differences %g", i, gradient[i], want)
 		}
 	}
 }
