@@ -110,7 +110,7 @@ func runApply(e *env, cmd *cobra.Command, o *applyOptions) error {
 			}
 		}
 	}
-	in, err := e.bundle(ctx, s, o.inputs, &o.table)
+	in, err := e.bundle(ctx, s, s.Inputs, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}
@@ -151,9 +151,9 @@ func runApply(e *env, cmd *cobra.Command, o *applyOptions) error {
 }
 
 // bundle reads a method's inputs from files, by slot.
-func (e *env) bundle(ctx context.Context, s method.Spec, inputs map[string]*[]string, flags *tableFlags) (data.Bundle, error) {
+func (e *env) bundle(ctx context.Context, s method.Spec, slots []method.Slot, inputs map[string]*[]string, flags *tableFlags) (data.Bundle, error) {
 	in := data.Bundle{}
-	for _, slot := range s.Inputs {
+	for _, slot := range slots {
 		paths := *inputs[slot.Name]
 		if len(paths) == 0 {
 			continue

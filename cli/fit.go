@@ -84,6 +84,9 @@ func newFitMethodCommand(e *env, s method.Spec) *cobra.Command {
 		}
 		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, text)
 	}
+	for _, slot := range s.Refines {
+		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, fmt.Sprintf("`FILE` with the %s of %s to refine the model by", slot.Kind, strings.ReplaceAll(slot.Name, "-", " ")))
+	}
 	if s.FitsMoments() {
 		cmd.Flags().StringVar(&o.moments, "moments", "", "`STATE` to learn from instead of rows, made by gimbal moments")
 	}
@@ -135,7 +138,7 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 		}
 		rows, m.columns = src.rows, src.columns
 	} else {
-		in, err := e.bundle(ctx, s, o.inputs, &o.table)
+		in, err := e.bundle(ctx, s, s.Inputs, o.inputs, &o.table)
 		if err != nil {
 			return err
 		}
@@ -148,8 +151,34 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 			}
 		}
 	}
+	if m.fitted, err = o.refine(e, cmd, m.fitted); err != nil {
+		return err
+	}
 	return e.saveModel(ctx, o.output, m, fmt.Sprintf("fitted %s on %s in %s", s.ID(), plural(rows, "row"), since(start)),
 		object{{"method", s.ID()}, {"rows", rows}, {"seconds", time.Since(start).Seconds()}})
+}
+
+// refine makes a better model of the fitted one when the files for it are given, all of them.
+func (o *fitOptions) refine(e *env, cmd *cobra.Command, m method.Model) (method.Model, error) {
+	given := false
+	for _, slot := range o.spec.Refines {
+		given = given || cmd.Flags().Changed(slotFlag(slot))
+	}
+	if !given {
+		return m, nil
+	}
+	for _, slot := range o.spec.Refines {
+		if !slot.Optional {
+			if err := needFlags(cmd, slotFlag(slot)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	in, err := e.bundle(cmd.Context(), o.spec, o.spec.Refines, o.inputs, &o.table)
+	if err != nil {
+		return nil, err
+	}
+	return o.spec.Refine(e.steps(cmd.Context(), o.spec.ID()), m, in)
 }
 
 // since is the time gone by, for people.

@@ -75,6 +75,9 @@ func takes(s method.Spec) []string {
 		}
 		list = append(list, text)
 	}
+	for _, slot := range s.Refines {
+		list = append(list, slot.Name+":"+string(slot.Kind)+"?")
+	}
 	return list
 }
 

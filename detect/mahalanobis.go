@@ -13,10 +13,10 @@ import (
 	"github.com/gimbal-ml/gimbal/moments"
 )
 
-var _ = methods.Add(method.FromMoments(method.Info{
+var _ = methods.Add(method.Refined(method.FromMoments(method.Info{
 	Title: "squared distance to the nearest class mean under one shared covariance",
 	Paper: "lee2018simple", Default: true,
-}, 0, Mahalanobis.FitMoments, loadMahalanobis))
+}, 0, Mahalanobis.FitMoments, loadMahalanobis), (*MahalanobisModel).Combine))
 
 // Mahalanobis scores how far a row lies from the nearest class mean, in the metric of the classes' pooled covariance.
 //
@@ -227,13 +227,26 @@ func (m *MahalanobisModel) table(in *data.Table, link func(logits []float64)) (*
 	return data.NewNamed(n, m.classes, out)
 }
 
-// Combine returns the model with weights for its layers from rows known to be familiar and rows known not to be, some
-// hundreds of each, none of them trained on: a logistic regression on the layers' distances, with weights ≥ 0. Where no
-// unfamiliar rows can be had, the paper takes the features of attacked inputs. Errors: ErrShape on another width or
-// without rows of both sides; ErrDegenerate when in no layer the unfamiliar rows lie farther away.
-func (m *MahalanobisModel) Combine(familiar, unfamiliar *data.Table) (*MahalanobisModel, error) {
+// MahalanobisInput is rows to learn the layers' weights from: some hundreds of each kind, none of them trained on.
+type MahalanobisInput struct {
+	// Familiar are N×D rows like those trained on.
+	Familiar *data.Table
+	// Unfamiliar are N×D rows that are not. Where none can be had, the paper takes the features of attacked inputs.
+	Unfamiliar *data.Table
+}
+
+// Combine returns the model with weights for its layers from rows known to be familiar and rows known not to be: a logistic
+// regression on the layers' distances, with weights ≥ 0, in which each kind counts one half. Errors: ErrInput when a kind is
+// missing; ErrShape on another width or without rows; ErrDegenerate when in no layer the unfamiliar rows lie farther away.
+func (m *MahalanobisModel) Combine(ctx context.Context, in MahalanobisInput) (*MahalanobisModel, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if in.Familiar == nil || in.Unfamiliar == nil {
+		return nil, fmt.Errorf("mahalanobis: %w: want familiar and unfamiliar rows to weigh layers by", method.ErrInput)
+	}
 	var sides [2][]float64
-	for i, side := range []*data.Table{familiar, unfamiliar} {
+	for i, side := range []*data.Table{in.Familiar, in.Unfamiliar} {
 		if n, _ := side.Dims(); n == 0 {
 			return nil, fmt.Errorf("mahalanobis: %w: no %s rows to weigh layers by", data.ErrShape, []string{"familiar", "unfamiliar"}[i])
 		}

@@ -85,7 +85,7 @@ func TestMahalanobisCombine(t *testing.T) {
 	}
 	m := fitMahalanobis(t, detect.Mahalanobis{Layers: []int{3, 3, 3}}, draw(0))
 	familiar, unfamiliar := draw(0), draw(2)
-	combined, err := m.Combine(familiar, unfamiliar)
+	combined, err := m.Combine(t.Context(), detect.MahalanobisInput{Familiar: familiar, Unfamiliar: unfamiliar})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +113,10 @@ func TestMahalanobisCombine(t *testing.T) {
 	if e := wrong(combined, 0); e > 0.12 {
 		t.Errorf("%.3f of rows lie on the wrong side of even odds", e)
 	}
-	if _, err := fitMahalanobis(t, detect.Mahalanobis{}, draw(0)).Combine(unfamiliar, familiar); !errors.Is(err, method.ErrDegenerate) {
+	if _, err := fitMahalanobis(t, detect.Mahalanobis{}, draw(0)).Combine(t.Context(), detect.MahalanobisInput{Familiar: unfamiliar, Unfamiliar: familiar}); !errors.Is(err, method.ErrDegenerate) {
 		t.Errorf("unfamiliar rows that lie nearer: %v", err)
 	}
-	if _, err := m.Combine(familiar, familiar.Slice(0, 0)); !errors.Is(err, data.ErrShape) {
+	if _, err := m.Combine(t.Context(), detect.MahalanobisInput{Familiar: familiar, Unfamiliar: familiar.Slice(0, 0)}); !errors.Is(err, data.ErrShape) {
 		t.Errorf("no unfamiliar rows: %v", err)
 	}
 	c := detect.Mahalanobis{Layers: []int{3, 3, 3}}

@@ -88,12 +88,14 @@ type Spec struct {
 	Output       data.Kind // of a map; empty for a learner
 	Params       []Param
 	Needs        moments.Needs // of a method that is fitted from moments
+	Refines      []Slot        // further inputs that make a better model of a fitted one, see [Refined]
 
 	set        *Set
 	newConfig  func() any
 	ready      func(cfg any) error
 	fit        func(ctx context.Context, cfg any, in data.Bundle) (Model, error)
 	fitMoments func(cfg any, s *moments.State) (Model, error)
+	refine     func(ctx context.Context, m Model, in data.Bundle) (Model, error)
 	load       func(cfg any, st *data.Checkpoint) (Model, error)
 	apply      func(ctx context.Context, cfg any, in data.Bundle) (data.Value, error)
 }
@@ -171,6 +173,15 @@ func (s Spec) FitSource(ctx context.Context, cfg any, src data.Source) (Model, e
 	return s.Fit(ctx, cfg, data.Bundle{s.Inputs[0].Name: t})
 }
 
+// Refine makes a better model of one that this method fitted, from the nouns of Refines.
+func (s Spec) Refine(ctx context.Context, m Model, in data.Bundle) (Model, error) {
+	if s.refine == nil {
+		return nil, fmt.Errorf("%s: %w: nothing refines its models", s.ID(), ErrInput)
+	}
+	next, err := s.refine(ctx, m, in)
+	return next, s.Wrap(err)
+}
+
 // Apply maps nouns to a noun.
 func (s Spec) Apply(ctx context.Context, cfg any, in data.Bundle) (data.Value, error) {
 	if s.apply == nil {
@@ -226,6 +237,24 @@ func FromMoments[C any, M Model](info Info, needs moments.Needs, fit func(C, *mo
 		return s.FitSource(ctx, cfg, t)
 	}
 	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
+	return s
+}
+
+// Refined adds to a learner what makes a better model of a fitted one, when there are further nouns for it, such as rows to
+// choose weights on. The model may come from rows or from moments.
+func Refined[D any, M Model](s Spec, refine func(M, context.Context, D) (M, error)) Spec {
+	s.Refines = slots(reflect.TypeFor[D]())
+	s.refine = func(ctx context.Context, m Model, in data.Bundle) (Model, error) {
+		d, err := bind[D](in)
+		if err != nil {
+			return nil, err
+		}
+		own, ok := m.(M)
+		if !ok {
+			return nil, fmt.Errorf("%w: a %T is not this method's model", ErrInput, m)
+		}
+		return erase(refine(own, ctx, d))
+	}
 	return s
 }
 

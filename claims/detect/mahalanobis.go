@@ -188,7 +188,7 @@ func mahalanobisArms(ctx context.Context, s *setting, extra map[string]float64) 
 		if err != nil {
 			return nil, err
 		}
-		m, err := both.Combine(a, b)
+		m, err := both.Combine(ctx, detect.MahalanobisInput{Familiar: a, Unfamiliar: b})
 		if errors.Is(err, method.ErrDegenerate) { // they lie nearer than familiar rows do: nothing can be learned
 			return both, nil
 		}

@@ -1,0 +1,37 @@
+package cli
+
+import "testing"
+
+func TestFitRefinesByFurtherFiles(t *testing.T) {
+	fixture(t)
+	refined := 0
+	for _, s := range specs() {
+		if len(s.Refines) == 0 {
+			continue
+		}
+		refined++
+		fit(t, s, "plain.gimbal")
+		more := []string{"--familiar", "new.csv", "--unfamiliar", "ood.csv"}
+		fit(t, s, "refined.gimbal", more...)
+		known := numbers(t, must(t, "score", "refined.gimbal", "--in", "more.csv", "--label", "y"), "ood_score")
+		unknown := numbers(t, must(t, "score", "refined.gimbal", "--in", "ood.csv", "--label", "y"), "ood_score")
+		wrong := 0
+		for _, v := range known { // scores are log odds now
+			if v > 0 {
+				wrong++
+			}
+		}
+		for _, v := range unknown {
+			if v < 0 {
+				wrong++
+			}
+		}
+		if wrong > (len(known)+len(unknown))/20 {
+			t.Errorf("%s: %d rows on the wrong side of even odds, of %d and %d", s.ID(), wrong, len(known), len(unknown))
+		}
+		refused(t, 2, []string{"--unfamiliar"}, "fit", s.ID(), "--train", "train.csv", "--label", "y", "--familiar", "new.csv", "-o", "x.gimbal")
+	}
+	if refined == 0 {
+		t.Error("no method has models that are refined")
+	}
+}
