@@ -94,7 +94,7 @@ func roofline() ceiling {
 type row struct {
 	name    string
 	threads []int
-	peer    string // openblas or python
+	peer    string // openblas, python or torch
 	label   string // what the peer runs
 	request func(reps int) string
 	flops   float64 // that either side does at least; 0: not known
@@ -107,8 +107,15 @@ type row struct {
 // measure prints the row at a number of threads.
 func (r *row) measure(dir string, threads int, peak ceiling) error {
 	command := []string{filepath.Join(dir, "out", "openblas")}
-	if r.peer == "python" {
+	switch r.peer {
+	case "python":
 		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "peer.py")}
+	case "torch":
+		python, err := torchPython(dir)
+		if err != nil {
+			return err
+		}
+		command = []string{python, filepath.Join(dir, "peer.py")}
 	}
 	p, err := startPeer(command, threads)
 	if err != nil {
