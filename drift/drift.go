@@ -40,11 +40,8 @@ var methods = method.Set{Family: "drift", Source: &source}
 // Methods returns the family's methods, sorted by name.
 func Methods() []method.Spec { return methods.All() }
 
-// power is how often the smallest visible drift is to be found, and powerQuantile the normal quantile that belongs to it.
-const (
-	power         = 0.8
-	powerQuantile = 0.8416212335729143
-)
+// powerQuantile is the normal distribution's quantile at 0.8: how often the smallest visible drift is to be found.
+const powerQuantile = 0.8416212335729143
 
 // width refuses a table that has other columns than the model of the named method was fitted on.
 func width(name string, in *data.Table, fitted int) error {
