@@ -82,9 +82,6 @@ type adwinBucket struct{ rows, mean, square float64 } // square: summed squared 
 
 // join is the summary of both.
 func (a adwinBucket) join(b adwinBucket) adwinBucket {
-	if a.rows == 0 {
-		return b
-	}
 	n, gap := a.rows+b.rows, b.mean-a.mean
 	return adwinBucket{n, a.mean + gap*b.rows/n, a.square + b.square + gap*gap*a.rows*b.rows/n}
 }
@@ -120,21 +117,31 @@ func (t *adwinTracker) observe(z float64) (float64, int) {
 
 // adwinCut returns the largest ln(2/δ') over all cuts at which the cut would just be made, and the rows after it.
 func (t *adwinTracker) adwinCut() (best float64, lasted int) {
-	var all adwinBucket
+	rows, sum, square := 0.0, 0.0, 0.0
 	for _, b := range t.buckets {
-		all = all.join(b)
+		rows += b.rows
+		sum += b.rows * b.mean
 	}
-	variance := all.square / all.rows
-	var old adwinBucket
+	mean := sum / rows
+	for _, b := range t.buckets {
+		square += b.square + b.rows*(b.mean-mean)*(b.mean-mean)
+	}
+	variance := square / rows
+	old, before := 0.0, 0.0 // the older part's sum of deviations, and its rows
 	for _, b := range t.buckets[:len(t.buckets)-1] {
-		old = old.join(b)
-		after := all.rows - old.rows
-		if old.rows < adwinLeast || after < adwinLeast {
+		before += b.rows
+		old += b.rows * (b.mean - mean)
+		after := rows - before
+		if before < adwinLeast || after < adwinLeast {
 			continue
 		}
-		gap := math.Abs(old.mean-all.mean) * all.rows / after // the difference of the means before and after
-		if e := adwinEvidence(gap, variance, 1/(1/old.rows+1/after)); e > best {
-			best, lasted = e, int(after)
+		// The means differ by |old|·rows/(before·after), and m = before·after/rows. Without the bound's second term the
+		// evidence would be larger still: what that leaves behind need not be solved.
+		m := before * after / rows
+		if gap := math.Abs(old) / m; gap*gap*m > 2*variance*best {
+			if e := adwinEvidence(gap, variance, m); e > best {
+				best, lasted = e, int(after)
+			}
 		}
 	}
 	return best, lasted

@@ -88,45 +88,46 @@ func (m *watchModel) standardise(j int, v float64) float64 {
 
 // simulate finds the threshold that streams without drift reach within the horizon with probability level: each simulated stream draws its
 // rows from the reference, all columns together, and is measured from a mean and a spread that are off by as much as those of a
-// reference of this size are. The threshold is the order statistic of their largest evidences under which a further one
-// stays with probability 1 − level.
+// reference of this size are. As the simulated streams are few, the threshold is not their evidences' quantile but one that is large enough
+// nine times out of ten: so few of them reach it as would be a chance of one in ten if they did so with probability level.
 func (m *watchModel) simulate(ctx context.Context, rows [][]float32, fourth []float64) (float64, error) {
-	streams := max(199, int(math.Ceil(2/m.rule.level))-1)
+	streams := max(199, int(math.Ceil(4/m.rule.level)))
 	d, n := len(m.mean), float64(len(rows))
 	top := make([]float64, streams)
 	num.Parallel(streams, 1, func(lo, hi int) {
-		z := make([]float64, len(rows)*d)
-		for i, row := range rows {
-			for j, v := range row {
-				z[i*d+j] = m.standardise(j, float64(v))
-			}
-		}
-		off, spread := make([]float64, d), make([]float64, d)
+		off, times := make([]float64, d), make([]float64, d)
 		trackers := make([]tracker, d)
 		for s := lo; s < hi && ctx.Err() == nil; s++ {
 			random := rand.New(rand.NewPCG(m.rule.seed, uint64(s)))
 			for j := range d {
 				trackers[j] = m.rule.tracker(math.Inf(1))
-				off[j] = random.NormFloat64() / math.Sqrt(n)
-				spread[j] = math.Exp(random.NormFloat64() * math.Sqrt(math.Max(fourth[j]-1, 0)/(4*n)))
+				off[j] = m.mean[j] + m.scale[j]*random.NormFloat64()/math.Sqrt(n)
+				times[j] = math.Exp(random.NormFloat64()*math.Sqrt(math.Max(fourth[j]-1, 0)/(4*n))) / math.Max(m.scale[j], math.SmallestNonzeroFloat64)
 			}
+			most := 0.0
 			for range m.rule.horizon {
-				row := z[random.IntN(len(rows))*d:]
+				row := rows[random.IntN(len(rows))]
 				for j, t := range trackers {
 					if m.scale[j] > 0 {
-						e, _ := t.observe((row[j] - off[j]) / spread[j])
-						top[s] = max(top[s], e)
+						e, _ := t.observe((float64(row[j]) - off[j]) * times[j])
+						most = max(most, e)
 					}
 				}
 			}
+			top[s] = most
 		}
 	})
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	slices.Sort(top)
-	at := top[min(streams, int(math.Ceil((1-m.rule.level)*float64(streams+1)-1e-9)))-1]
-	return math.Nextafter(at, math.Inf(1)), nil
+	above, chance := 0, 0.0 // the binomial probability of so many streams at or above the threshold, or fewer
+	for ; above < streams; above++ {
+		if chance += binomial(above, streams, m.rule.level); chance > 0.1 {
+			break
+		}
+	}
+	return math.Nextafter(top[streams-max(above, 1)], math.Inf(1)), nil
 }
 
 // Watch begins a stream.

@@ -15,6 +15,11 @@ func hypergeometricTail(x, drawn, marked, n int) float64 {
 	return math.Max(math.Min(sum, 1), math.SmallestNonzeroFloat64)
 }
 
+// binomial is the probability of k successes in n trials.
+func binomial(k, n int, p float64) float64 {
+	return math.Exp(logChoose(n, k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+}
+
 func logChoose(n, k int) float64 {
 	a, _ := math.Lgamma(float64(n + 1))
 	b, _ := math.Lgamma(float64(k + 1))
