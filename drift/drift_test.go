@@ -96,9 +96,9 @@ func beyond(alarms, trials int, rate float64) bool {
 	return float64(alarms) > rate*n+3*math.Sqrt(rate*(1-rate)*n)+1
 }
 
-// TestNullPValues: p-values are uniform or above without drift. 1,000 pairs under GIMBAL_SLOW, 100 else.
+// TestNullPValues: p-values are uniform or above without drift. 1,000 pairs under GIMBAL_SLOW, 60 else.
 func TestNullPValues(t *testing.T) {
-	trials := 100
+	trials := 60
 	if slow() {
 		trials = 1000
 	}
@@ -142,9 +142,9 @@ func rounded(t testing.TB, in *data.Table) *data.Table {
 }
 
 // TestNullStreams: an alarm rings on streams without drift no more often than it promises, with a fresh reference each time. 1,000 streams at either level
-// under GIMBAL_SLOW, 60 at 0.05 else.
+// under GIMBAL_SLOW, 25 at 0.05 else.
 func TestNullStreams(t *testing.T) {
-	trials, levels := 60, []float64{0.05}
+	trials, levels := 25, []float64{0.05}
 	if slow() {
 		trials, levels = 1000, []float64{0.01, 0.05}
 	}
@@ -182,7 +182,7 @@ func TestNullStreams(t *testing.T) {
 
 // TestPowerGrowsWithShift: larger shifts are found more often, and large ones nearly always.
 func TestPowerGrowsWithShift(t *testing.T) {
-	const trials = 30
+	const trials = 20
 	for name, fit := range testers(0.05) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,7 @@ import (
 const (
 	kernelBlock = 512     // rows of a block of the kernel's matrix: the most of it that ever exists, for each thread
 	kernelFar   = 1e15    // coordinates, in units of the scale, beyond which a row is unlike every other
-	kernelLarge = 1 << 33 // pairs × columns from which products are taken in float32
+	kernelLarge = 1 << 32 // pairs × columns from which products are taken in float32
 )
 
 // kernel is a function of two rows' squared distance, measured in units of scale.

@@ -76,7 +76,7 @@ func TestLabelShiftFindsWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	confusion := [][]float64{{0.8, 0.1, 0.1}, {0.2, 0.7, 0.1}, {0, 0.3, 0.7}}
 	before, after := []float64{0.5, 0.3, 0.2}, []float64{0.2, 0.3, 0.5}
-	covered, trials := 0, 12
+	covered, trials := 0, 8
 	for range trials {
 		m, err := drift.LabelShift{}.Fit(t.Context(), hard(t, r, 3000, before, confusion))
 		if err != nil {
@@ -106,7 +106,7 @@ func TestLabelShiftNullRate(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	confusion := [][]float64{{0.8, 0.1, 0.1}, {0.2, 0.7, 0.1}, {0, 0.3, 0.7}}
 	shares := []float64{0.5, 0.3, 0.2}
-	const trials = 150
+	const trials = 80
 	below := map[float64]int{0.05: 0, 0.3: 0}
 	for range trials {
 		m, err := drift.LabelShift{Permutations: 199}.Fit(t.Context(), hard(t, r, 60, shares, confusion))

@@ -34,7 +34,7 @@ func TestLinearMMDIsUnbiased(t *testing.T) {
 	unbiased := func(mean float64) float64 { return (mean*n - 1) / (n - 1) }
 	want := unbiased(meanKernel(a, a, k)) + unbiased(meanKernel(b, b, k)) - 2*meanKernel(a, b, k)
 	sum, square := 0.0, 0.0
-	const draws = 400
+	const draws = 200
 	for seed := range uint64(draws) {
 		v := compare(t, as(drift.LinearMMD{Bandwidth: 1, Permutations: 19, Seed: seed}.Fit), reference, window).Statistic
 		sum, square = sum+v/draws, square+v*v/draws
