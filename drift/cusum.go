@@ -68,7 +68,7 @@ type cusumTracker struct {
 }
 
 func (t *cusumTracker) observe(z float64) (float64, int) {
-	t.up, t.down = math.Max(0, t.up+z-t.allowance), math.Max(0, t.down-z-t.allowance)
+	t.up, t.down = max(0, t.up+z-t.allowance), max(0, t.down-z-t.allowance)
 	t.risen, t.fallen = cusumRun(t.up, t.risen), cusumRun(t.down, t.fallen)
 	if t.up >= t.down {
 		return t.up, int(t.risen)
