@@ -58,6 +58,8 @@ var verbs = []struct {
 	{"logits", reflect.TypeFor[Logiter]()},
 	{"update", reflect.TypeFor[Updater]()},
 	{"forget", reflect.TypeFor[Forgetter]()},
+	{"test", reflect.TypeFor[Tester]()},
+	{"watch", reflect.TypeFor[Watcher]()},
 }
 
 // Info is what a person must say of a method; the rest is derived.
