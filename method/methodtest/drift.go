@@ -68,7 +68,7 @@ func checkExchange(t *T) {
 	for _, y := range toys(t.Spec) {
 		reference := y.in[slot].(*data.Table)
 		for _, window := range []*data.Table{y.query, reference.Slice(0, 1), y.query.Slice(0, 7), separable.strange(slot, 25)} {
-			if _, d := window.Dims(); d != must2(reference.Dims()) {
+			if _, d := window.Dims(); d != columns(reference.Dims()) {
 				continue
 			}
 			there, ok := t.compare(y.in, window)
@@ -87,7 +87,8 @@ func checkExchange(t *T) {
 	}
 }
 
-func must2(_, d int) int { return d }
+// columns picks the second of what Dims returns.
+func columns(_, d int) int { return d }
 
 // tooMany says whether so many alarms in so many trials are beyond what a rate explains: by four standard deviations, and two.
 func tooMany(alarms, trials int, rate float64) bool {
@@ -99,7 +100,7 @@ func tooMany(alarms, trials int, rate float64) bool {
 func (t *T) null(seed uint64, reference, window int) (data.Bundle, *data.Table) {
 	slot := t.Spec.Inputs[0].Name
 	r := uneven.with(seed, reference)
-	return bundle(t.Spec, r.seed, r.table), uneven.with(seed+1, window).table(slot)
+	return bundle(t.Spec, r, r.table), uneven.with(seed+1, window).table(slot)
 }
 
 // checkNullRate: without drift the p-value is at or below a level no more often than the level says, up to chance.
@@ -194,7 +195,7 @@ func checkPieces(t *T) {
 			rows = append(rows, toyOf(t.Spec, "", recipeOf(y).with(900+k, 11)).query)
 		}
 		rows = append(rows, separable.strange(slot, 9))
-		if _, d := rows[0].Dims(); d != must2(rows[4].Dims()) {
+		if _, d := rows[0].Dims(); d != columns(rows[4].Dims()) {
 			rows = rows[:4]
 		}
 		pieces := w.Watch()
@@ -245,7 +246,7 @@ func checkPieces(t *T) {
 // recipeOf is the recipe that a toy was drawn by.
 func recipeOf(y toy) recipe {
 	for _, r := range []recipe{separable, uneven, wide} {
-		if r.d == must2(y.query.Dims()) {
+		if r.d == columns(y.query.Dims()) {
 			return r
 		}
 	}
