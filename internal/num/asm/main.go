@@ -35,6 +35,7 @@ var files = []struct {
 	{"vector_amd64", vectorFile},
 	{"activation_amd64", activationFile},
 	{"rows_amd64", rowsFile},
+	{"double_amd64", doubleFile},
 }
 
 func main() {

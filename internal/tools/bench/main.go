@@ -94,7 +94,7 @@ func roofline() ceiling {
 type row struct {
 	name    string
 	threads []int
-	peer    string // openblas, python or torch
+	peer    string // openblas, python, torch or engine
 	label   string // what the peer runs
 	request func(reps int) string
 	flops   float64 // that either side does at least; 0: not known
@@ -110,8 +110,12 @@ func (r *row) measure(dir string, threads int, peak ceiling) error {
 	switch r.peer {
 	case "python":
 		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "peer.py")}
-	case "torch":
-		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "engine.py")}
+	case "torch", "engine":
+		python, err := torchPython(dir)
+		if err != nil {
+			return err
+		}
+		command = []string{python, filepath.Join(dir, map[string]string{"torch": "peer.py", "engine": "engine.py"}[r.peer])}
 	}
 	p, err := startPeer(command, threads)
 	if err != nil {

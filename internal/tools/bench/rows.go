@@ -50,6 +50,45 @@ func rows() []*row {
 			request: func(int) string { return fmt.Sprintf("neighbours %d %d %d %d", nearRows, nearDim, nearK, nearQueries) },
 			flops:   2 * float64(nearRows) * nearQueries * nearDim, goal: 3, prepare: nearest},
 	)
+	return append(out, vectors()...)
+}
+
+// vectors are functions of 10⁷ float32 values, in rows where they have rows.
+func vectors() (out []*row) {
+	const n, d = 10_000, 1_000
+	x, dst := sync.OnceValue(func() []float32 { return normals[float32](n * d) }), sync.OnceValue(func() []float32 { return make([]float32, n*d) })
+	for _, f := range []struct {
+		name, request string
+		run           func(dst, x []float32)
+	}{
+		{"exp", "exp", num.Exp},
+		{"tanh", "tanh", num.Tanh},
+		{"GELU, tanh form", "gelu", num.GELUTanh},
+		{"GELU, exact", "gelu_torch", num.GELU},
+		{"softmax", "softmax", func(dst, x []float32) { num.SoftmaxRows(dst, x, d) }},
+		{"LayerNorm", "layernorm", func(dst, x []float32) {
+			mean, inverse := make([]float64, n), make([]float64, n)
+			num.LayerNormRows(dst, x, x[:d], x[d:2*d], mean, inverse, d, 1e-5)
+		}},
+	} {
+		peers := []struct {
+			peer, label, request string
+			goal                 float64
+		}{{"python", "numpy", f.request, 1.5}, {"torch", "PyTorch", f.request + "_torch", 1}}
+		switch f.request { // numpy has no erf; PyTorch's own form is the exact one
+		case "gelu":
+			peers = peers[:1]
+		case "gelu_torch":
+			peers = peers[1:]
+			peers[0].request = f.request
+		}
+		for _, p := range peers {
+			out = append(out, &row{name: fmt.Sprintf("%s, %d×%d float32", f.name, n, d), threads: []int{1, 2}, peer: p.peer, label: p.label, goal: p.goal,
+				request: func(int) string { return fmt.Sprintf("%s %d %d 1", p.request, n, d) },
+				prepare: func() func() { return func() { f.run(dst(), x()) } },
+			})
+		}
+	}
 	return out
 }
 
