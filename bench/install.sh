@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs what the benchmarks compare with: numpy and scikit-learn into bench/.venv, OpenBLAS and PyTorch from Debian.
+# Installs what the benchmarks compare with: numpy, scikit-learn and PyTorch into bench/.venv, OpenBLAS from Debian.
+# The package index has the newest PyTorch, some gigabytes; where it cannot be had Debian's serves, else its rows are left out.
 set -eu
 cd "$(dirname "$0")"
 [ -d .venv ] || python3 -m venv .venv
 .venv/bin/pip install --quiet numpy scikit-learn
+.venv/bin/pip install --quiet torch || true
 if [ ! -e /usr/include/cblas.h ] && ! ls /usr/include/*/cblas.h >/dev/null 2>&1; then
 	apt-get update -qq
 	apt-get install -y -qq libopenblas-dev
 fi
-# PyTorch is a peer of the vector functions where it can be had; without it their rows are left out.
 if ! .venv/bin/python -c 'import torch' 2>/dev/null && ! /usr/bin/python3 -c 'import torch, numpy' 2>/dev/null; then
 	apt-get install -y -qq --no-install-recommends python3-torch || echo "PyTorch cannot be installed here: its rows are left out"
 fi

@@ -2,8 +2,6 @@ package net
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"math/rand/v2"
 )
 
@@ -28,55 +26,32 @@ type Train struct {
 // the same network and rows gives the same bits on any number of threads. Errors: the context's; a loss that is no longer finite.
 func (t Train) Run(ctx context.Context, n *Net, x []float32, labels []int) (float64, error) {
 	in, _ := n.Dims()
-	rows, batch := len(labels), min(max(t.Batch, 1), len(labels))
-	if rows == 0 {
-		return 0, fmt.Errorf("net: no rows to train on")
+	loop := Loop{Epochs: t.Epochs, Batch: max(t.Batch, 1), Optimiser: Optimiser{Rule: SGD, Rate: t.Rate, Momentum: t.Momentum, Decay: t.Decay}, Schedule: Schedule{Cosine: t.Cosine}, Seed: t.Seed}
+	if t.Adam {
+		loop.Optimiser.Rule = Adam
 	}
-	gradient, steps := make([]float32, n.Size()), optimiser{Train: t}
-	p := n.newPass(min(batch, blockRows))
-	bx, by := make([]float32, batch*in), make([]int, batch)
 	source := rand.NewPCG(0, 0)
 	r := rand.New(source)
-	perEpoch := (rows + batch - 1) / batch
-	mean := 0.0
-	for epoch := range t.Epochs {
-		source.Seed(hash(t.Seed, 2, uint64(epoch)), 0)
-		order := r.Perm(rows)
-		mean = 0
-		for step := range perEpoch {
-			if err := ctx.Err(); err != nil {
-				return 0, err
-			}
-			part := order[step*batch : min((step+1)*batch, rows)]
-			for i, row := range part {
-				to := bx[i*in : i*in+in]
+	trainer, err := NewTrainer(loop, n.params(), Task{Rows: len(labels), Build: func(g *Graph, rows int) (*Node, func(Batch)) {
+		input, classes := g.Input(rows, in), g.Ints(rows)
+		loss := g.CrossEntropy(n.build(g, input), classes, Targets{Smoothing: t.Smoothing})
+		return loss, func(b Batch) {
+			for i, row := range b.Rows {
+				to := input.Value()[i*in : i*in+in]
 				copy(to, x[row*in:row*in+in])
-				by[i] = labels[row]
+				classes.Values[i] = int32(labels[row])
 				if t.Augment != nil || t.Noise > 0 {
-					source.Seed(hash(t.Seed, 3, uint64(epoch), uint64(row)), 0)
+					source.Seed(hash(t.Seed, 3, uint64(b.Epoch), uint64(row)), 0)
 					t.disturb(to, r)
 				}
 			}
-			clear(gradient)
-			loss := 0.0
-			for lo := 0; lo < len(part); lo += blockRows {
-				hi := min(lo+blockRows, len(part))
-				l, _ := n.block(p, Objective{1, t.Smoothing}, bx[lo*in:hi*in], by[lo:hi], len(part), gradient)
-				loss += l
-			}
-			if math.IsNaN(loss) || math.IsInf(loss, 0) {
-				return 0, fmt.Errorf("net: the loss left the finite numbers in epoch %d; lower the learning rate %g", epoch+1, t.Rate)
-			}
-			mean += loss / float64(perEpoch)
-			rate := t.Rate
-			if t.Cosine {
-				done := float64(epoch*perEpoch+step) / float64(t.Epochs*perEpoch)
-				rate *= 0.5 * (1 + math.Cos(math.Pi*done))
-			}
-			steps.step(n.theta, gradient, rate)
 		}
+	}})
+	if err != nil {
+		return 0, err
 	}
-	return mean, nil
+	last, err := trainer.Run(ctx)
+	return last.Loss, err
 }
 
 func (t Train) disturb(x []float32, r *rand.Rand) {
@@ -87,39 +62,5 @@ func (t Train) disturb(x []float32, r *rand.Rand) {
 		for j := range x {
 			x[j] += float32(t.Noise * r.NormFloat64())
 		}
-	}
-}
-
-// optimiser is a recipe with what it remembers between steps.
-type optimiser struct {
-	Train
-	count         int
-	first, second []float32 // momentum, or Adam's mean gradient and mean square
-}
-
-func (o *optimiser) step(theta, gradient []float32, rate float64) {
-	const (
-		keepFirst  = 0.9
-		keepSecond = 0.999
-		epsilon    = 1e-8
-	)
-	if o.first == nil {
-		o.first, o.second = make([]float32, len(theta)), make([]float32, len(theta))
-	}
-	o.count++
-	keep := 1 - rate*o.Decay
-	unbias1, unbias2 := 1-math.Pow(keepFirst, float64(o.count)), 1-math.Pow(keepSecond, float64(o.count))
-	for i, g := range gradient {
-		g, m, v, w := float64(g), float64(o.first[i]), float64(o.second[i]), float64(theta[i])
-		if !o.Adam {
-			m = o.Momentum*m + g
-			o.first[i] = float32(m)
-			theta[i] = float32(keep*w - rate*m)
-			continue
-		}
-		m = keepFirst*m + (1-keepFirst)*g
-		v = keepSecond*v + (1-keepSecond)*g*g
-		o.first[i], o.second[i] = float32(m), float32(v)
-		theta[i] = float32(keep*w - rate*(m/unbias1)/(math.Sqrt(v/unbias2)+epsilon))
 	}
 }

@@ -40,7 +40,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range rows() {
+	for _, r := range append(rows(), engineRows()...) {
 		if !match.MatchString(r.name) {
 			continue
 		}
@@ -94,7 +94,7 @@ func roofline() ceiling {
 type row struct {
 	name    string
 	threads []int
-	peer    string // openblas, python or torch
+	peer    string // openblas, python, torch or engine
 	label   string // what the peer runs
 	request func(reps int) string
 	flops   float64 // that either side does at least; 0: not known
@@ -110,12 +110,12 @@ func (r *row) measure(dir string, threads int, peak ceiling) error {
 	switch r.peer {
 	case "python":
 		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "peer.py")}
-	case "torch":
+	case "torch", "engine":
 		python, err := torchPython(dir)
 		if err != nil {
 			return err
 		}
-		command = []string{python, filepath.Join(dir, "peer.py")}
+		command = []string{python, filepath.Join(dir, map[string]string{"torch": "peer.py", "engine": "engine.py"}[r.peer])}
 	}
 	p, err := startPeer(command, threads)
 	if err != nil {

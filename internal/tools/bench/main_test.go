@@ -8,7 +8,7 @@ import (
 
 // TestRequestsNameTheRowsSizes: a request is made when the row is measured; it must still name the row's own work.
 func TestRequestsNameTheRowsSizes(t *testing.T) {
-	for _, r := range rows() {
+	for _, r := range append(rows(), engineRows()...) {
 		name := strings.NewReplacer(",", "", "×", " ").Replace(r.name)
 		for _, size := range strings.Fields(r.request(1))[1:4] {
 			found := false

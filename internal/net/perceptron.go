@@ -1,5 +1,3 @@
-// Package net is a multilayer perceptron on plain slices: linear layers with ReLU between them, their gradients, and
-// mini-batch training. It knows no nouns: whoever holds a checkpoint hands over its tensors by name.
 package net
 
 import (
@@ -10,16 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/gimbal-ml/gimbal/internal/num"
 )
-
-// Tensor is one named parameter, row-major: `<layer>.weight` of shape [out, in] or `<layer>.bias` of shape [out].
-type Tensor struct {
-	Name   string
-	Shape  []int
-	Values []float32
-}
 
 // Net is a stack of linear layers with ReLU between them. Its methods may run concurrently, but not beside training.
 type Net struct {
@@ -152,82 +141,55 @@ func (n *Net) Named(flat []float32) []Tensor {
 // blockRows is how many rows pass through the network at a time: memory stays small and sums have one fixed order.
 const blockRows = 256
 
-// pass is the memory of one block's way through the network.
-type pass struct {
-	act   [][]float32 // L+1: the input, then each layer's output
-	delta [][]float32 // L+1: derivatives of the loss by them
-}
-
-func (n *Net) newPass(rows int) *pass {
-	p := &pass{}
-	for _, s := range n.sizes {
-		p.act = append(p.act, make([]float32, rows*s))
-		p.delta = append(p.delta, make([]float32, rows*s))
+// params returns the parameters, sharing the network's memory.
+func (n *Net) params() *Params {
+	ps := NewParams(0)
+	for _, t := range n.Tensors() {
+		ps.put(&Param{Name: t.Name, Shape: t.Shape, Values: t.Values})
 	}
-	return p
+	return ps
 }
 
-// forward computes all layers' outputs for the rows of x and returns the logits.
-func (n *Net) forward(p *pass, x []float32, rows int) []float32 {
-	p.act[0] = x
-	theta := n.theta
-	for l := range n.names {
-		in, out := n.sizes[l], n.sizes[l+1]
-		w, b := theta[:out*in], theta[out*in:out*in+out]
-		theta = theta[out*in+out:]
-		y := p.act[l+1][:rows*out]
-		for i := range rows {
-			copy(y[i*out:], b)
+// build adds the network to a graph.
+func (n *Net) build(g *Graph, x *Node) *Node {
+	for l, name := range n.names {
+		if l > 0 {
+			x = g.ReLU(x)
 		}
-		num.Gemm(false, true, rows, out, in, 1, x, in, w, in, 1, y, out)
-		if l < len(n.names)-1 {
-			for i, v := range y {
-				y[i] = max(v, 0)
-			}
-		}
-		x = y
+		x = g.Dense(name, x, n.sizes[l+1])
 	}
 	return x
-}
-
-// backward adds the gradient by the parameters to gradient; p.delta of the logits is already set.
-func (n *Net) backward(p *pass, rows int, gradient []float32) {
-	end := len(n.theta)
-	for l := len(n.names) - 1; l >= 0; l-- {
-		in, out := n.sizes[l], n.sizes[l+1]
-		begin := end - out*in - out
-		w, gw, gb := n.theta[begin:begin+out*in], gradient[begin:begin+out*in], gradient[begin+out*in:end]
-		end = begin
-		x, dy := p.act[l][:rows*in], p.delta[l+1][:rows*out]
-		num.Gemm(true, false, out, in, rows, 1, dy, out, x, in, 1, gw, in)
-		for i := range rows {
-			for k, v := range dy[i*out : i*out+out] {
-				gb[k] += v
-			}
-		}
-		if l == 0 {
-			return
-		}
-		dx := p.delta[l][:rows*in]
-		num.Gemm(false, false, rows, in, out, 1, dy, out, w, in, 0, dx, in)
-		for i, v := range x {
-			if v <= 0 {
-				dx[i] = 0
-			}
-		}
-	}
 }
 
 // Logits returns the outputs for rows of inputs, rows×out.
 func (n *Net) Logits(x []float32, rows int) []float32 {
 	in, out := n.Dims()
 	z := make([]float32, 0, rows*out)
-	p := n.newPass(min(rows, blockRows))
+	ps := n.params()
+	var p *Program
+	var input, logits *Node
 	for lo := 0; lo < rows; lo += blockRows {
-		hi := min(lo+blockRows, rows)
-		z = append(z, n.forward(p, x[lo*in:hi*in], hi-lo)...)
+		block := min(blockRows, rows-lo)
+		if p == nil || input.shape[0] != block {
+			g := NewGraph(ps)
+			g.Training = false
+			input = g.Input(block, in)
+			logits = n.build(g, input)
+			p = must(g.Infer(logits))
+		}
+		copy(input.Value(), x[lo*in:])
+		p.Forward()
+		z = append(z, logits.Value()...)
 	}
 	return z
+}
+
+// must is for graphs whose shapes were checked before.
+func must(p *Program, err error) *Program {
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // Objective is the mean softmax cross-entropy of logits times Scale against labels, of whose unit mass Smoothing is
@@ -240,55 +202,47 @@ type Objective struct {
 // Loss returns the objective over the rows of x and its derivative by Scale; a non-nil gradient, one value for each
 // parameter, is overwritten with the derivative by the parameters.
 func (n *Net) Loss(o Objective, x []float32, labels []int, gradient []float32) (loss, byScale float64) {
-	clear(gradient)
-	p := n.newPass(min(len(labels), blockRows))
 	in, _ := n.Dims()
+	ps := n.params()
+	ps.ZeroGradients()
+	for _, p := range ps.list {
+		p.Frozen = gradient == nil
+	}
+	var s *scaledLoss
 	for lo := 0; lo < len(labels); lo += blockRows {
 		hi := min(lo+blockRows, len(labels))
-		l, s := n.block(p, o, x[lo*in:hi*in], labels[lo:hi], len(labels), gradient)
-		loss, byScale = loss+l, byScale+s
-	}
-	return loss, byScale
-}
-
-// block adds one block's share of an objective over total rows.
-func (n *Net) block(p *pass, o Objective, x []float32, labels []int, total int, gradient []float32) (loss, byScale float64) {
-	rows, out := len(labels), n.sizes[len(n.sizes)-1]
-	z := n.forward(p, x, rows)
-	delta := p.delta[len(n.names)]
-	scaled := make([]float64, out)
-	even, share := o.Smoothing/float64(out), 1/float64(total)
-	for i, label := range labels {
-		row := z[i*out : i*out+out]
-		for k, v := range row {
-			scaled[k] = o.Scale * float64(v)
+		if s == nil || len(s.labels.Values) != hi-lo {
+			s = n.scaledLoss(ps, hi-lo, Targets{Smoothing: o.Smoothing, Total: float64(len(labels))})
+			s.scale.Value()[0] = float32(o.Scale)
 		}
-		norm := num.LogSumExp(scaled)
-		for k, v := range row {
-			target := even
-			if k == label {
-				target += 1 - o.Smoothing
-			}
-			// −Σ q·log p = Σ q·(log Σ exp − s·z), whose derivative by s·z is p − q.
-			loss += share * target * (norm - scaled[k])
-			d := math.Exp(scaled[k]-norm) - target
-			byScale += share * d * float64(v)
-			delta[i*out+k] = float32(share * o.Scale * d)
+		copy(s.x.Value(), x[lo*in:hi*in])
+		for i, label := range labels[lo:hi] {
+			s.labels.Values[i] = int32(label)
 		}
+		s.Forward()
+		s.Backward()
+		loss += s.Loss()
+		byScale += float64(s.scale.Gradient()[0])
 	}
 	if gradient != nil {
-		n.backward(p, rows, gradient)
+		clear(gradient)
+		for i, t := range n.Named(gradient) {
+			copy(t.Values, ps.list[i].Gradient())
+		}
 	}
 	return loss, byScale
 }
 
-// hash mixes a seed with counters (splitmix64), so that what is drawn for a row depends on nothing but its number.
-func hash(seed uint64, counters ...uint64) uint64 {
-	for _, c := range append(counters, 0) {
-		seed += 0x9e3779b97f4a7c15 * (c + 1)
-		seed = (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
-		seed = (seed ^ seed>>27) * 0x94d049bb133111eb
-		seed ^= seed >> 31
-	}
-	return seed
+// scaledLoss is the network with its cross-entropy, its logits multiplied by a variable.
+type scaledLoss struct {
+	*Program
+	x, scale *Node
+	labels   *Ints
+}
+
+func (n *Net) scaledLoss(ps *Params, rows int, t Targets) *scaledLoss {
+	g := NewGraph(ps)
+	s := &scaledLoss{x: g.Input(rows, n.sizes[0]), labels: g.Ints(rows), scale: g.Variable(1)}
+	s.Program = must(g.Train(g.CrossEntropy(g.Mul(n.build(g, s.x), s.scale), s.labels, t)))
+	return s
 }

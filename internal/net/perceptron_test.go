@@ -254,32 +254,6 @@ func TestTrainSameBitsOnAnyThreads(t *testing.T) {
 	}
 }
 
-func TestStepsAgainstTheFormulas(t *testing.T) {
-	// One parameter, gradients 1, −2 and 4 by hand.
-	momentum := optimiser{Train: Train{Momentum: 0.5}}
-	theta := []float32{1}
-	for _, g := range []float32{1, -2, 4} {
-		momentum.step(theta, []float32{g}, 0.25)
-	}
-	if want := float32(1 - 0.25*(1-1.5+3.25)); theta[0] != want { // memories: 1, −1.5, 3.25
-		t.Errorf("momentum ends at %v, want %v", theta[0], want)
-	}
-	plain := optimiser{Train: Train{Decay: 0.5}}
-	theta = []float32{2}
-	plain.step(theta, []float32{0}, 0.25)
-	if theta[0] != 2*(1-0.125) {
-		t.Errorf("decay alone leads from 2 to %v", theta[0])
-	}
-	adam := optimiser{Train: Train{Adam: true}}
-	theta = []float32{0, 0}
-	adam.step(theta, []float32{100, -0.001}, 0.1) // the first step is rate·sign whatever the gradient's size
-	for i, want := range []float64{-0.1, 0.1} {
-		if math.Abs(float64(theta[i])-want) > 1e-5 {
-			t.Errorf("Adam's first step %d: %v, want %v", i, theta[i], want)
-		}
-	}
-}
-
 func TestTrainSaysWhenItDiverges(t *testing.T) {
 	x, labels := toyRows(3, 64, 4, 3)
 	if _, err := (Train{Epochs: 50, Batch: 8, Rate: 1e12}).Run(t.Context(), New(1, 4, 8, 3), x, labels); err == nil || !strings.Contains(err.Error(), "lower the learning rate") {
