@@ -27,7 +27,7 @@ type storey struct {
 // storeys: a package imports lower floors only.
 var storeys = []storey{
 	{0, "internal/num"},
-	{1, "data internal/net internal/part"},
+	{1, "data internal/net internal/graph internal/part"},
 	{1.3, "data/rows data/atomic"},
 	{1.6, "data/internal/*"},
 	{2, "moments metric internal/world data/*"},

@@ -118,6 +118,9 @@ func (w *window) span(d, k int) (lo, hi, first int) {
 // stripValues is how much of an unrolled image is multiplied at a time: it should stay in a cache.
 const stripValues = 1 << 17
 
+// mixing is how many outputs of one channel make a matrix product worth unrolling it.
+const mixing = 4
+
 // conv: X is N×C×H×W, W is M×C/groups×KH×KW, B has M values.
 func conv(c *call) error {
 	x, weight := c.in[0], c.in[1]
@@ -146,7 +149,7 @@ func conv(c *call) error {
 	inside, outside := w.in[0]*w.in[1], w.out[0]*w.out[1]
 	for i := range x.Shape[0] {
 		xi, yi := x.Floats[i*channels*inside:(i+1)*channels*inside], y.Floats[i*m*outside:(i+1)*m*outside]
-		if channels == groups {
+		if channels == groups && m/groups < mixing {
 			w.depthwise(yi, xi, weight.Floats, m/groups)
 		} else {
 			w.convolve(yi, xi, weight.Floats, groups, channels/groups, m/groups, c.m)
@@ -239,6 +242,12 @@ func (w *window) depthwise(y, x, weight []float32, times int) {
 		plane, out, k := x[o/times*inside:][:inside], y[o*outside:][:outside], weight[o*taps:][:taps]
 		for ky := range w.kernel[0] {
 			top, bottom, firstY := w.span(0, ky)
+			if w.kernel[1] == 3 && w.dilation[1] == 1 {
+				for oy := top; oy < bottom; oy++ {
+					w.threeTaps(out[oy*w.out[1]:][:w.out[1]], plane[(oy*w.stride[0]+firstY)*w.in[1]:][:w.in[1]], k[3*ky:3*ky+3])
+				}
+				continue
+			}
 			for kx := range w.kernel[1] {
 				lo, hi, first := w.span(1, kx)
 				v := k[ky*w.kernel[1]+kx]
@@ -255,6 +264,39 @@ func (w *window) depthwise(y, x, weight []float32, times int) {
 				}
 			}
 		}
+	}
+}
+
+// threeTaps adds a row of a kernel of width 3 to a row of outputs.
+func (w *window) threeTaps(dst, src, k []float32) {
+	lo, _, _ := w.span(1, 0) // the left tap begins last, the right tap ends first
+	_, hi, _ := w.span(1, 2)
+	hi = max(lo, hi)
+	edge := func(ox int) {
+		for kx, v := range k {
+			if ix := ox*w.stride[1] + kx - w.before[1]; ix >= 0 && ix < len(src) {
+				dst[ox] += v * src[ix]
+			}
+		}
+	}
+	for ox := range min(lo, len(dst)) {
+		edge(ox)
+	}
+	a, b, c := k[0], k[1], k[2]
+	if at := lo*w.stride[1] - w.before[1]; w.stride[1] == 1 && lo < hi {
+		in := src[at:]
+		out := dst[lo:hi]
+		in = in[: len(out)+2 : len(out)+2]
+		for i := range out {
+			out[i] += a*in[i] + b*in[i+1] + c*in[i+2]
+		}
+	} else {
+		for ox := lo; ox < hi; ox, at = ox+1, at+w.stride[1] {
+			dst[ox] += a*src[at] + b*src[at+1] + c*src[at+2]
+		}
+	}
+	for ox := hi; ox < len(dst); ox++ {
+		edge(ox)
 	}
 }
 
