@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 )
@@ -151,11 +152,21 @@ func (p *Picture) Resized(h, w int, way string) ([]float32, error) {
 	for i, v := range p.Pixels {
 		x[i] = float32(v)
 	}
-	bytes := len(way) > 6 && way[:6] == "pillow"
-	if w != p.W {
-		x = pass(x, p.H, p.W, p.C, columns, bytes)
+	bytes := strings.HasPrefix(way, "pillow")
+	// Pillow 13 takes the rows first where that is the larger reduction, by half the difference (found by trying
+	// sizes up to 200×300); earlier ones always take the columns first. Only rounding to bytes between the passes tells them apart.
+	rowsFirst := bytes && h < p.H && 2*(p.W-w) < p.H-h
+	if rowsFirst {
+		x = pass(x, 1, p.H, p.W*p.C, rows, bytes)
 	}
-	if h != p.H { // rows lie a whole row apart
+	if w != p.W {
+		height := p.H
+		if rowsFirst {
+			height = h
+		}
+		x = pass(x, height, p.W, p.C, columns, bytes)
+	}
+	if h != p.H && !rowsFirst { // rows lie a whole row apart
 		x = pass(x, 1, p.H, w*p.C, rows, bytes)
 	}
 	return x, nil

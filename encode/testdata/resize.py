@@ -36,6 +36,6 @@ for h, w in sizes:
     out[f"bilinear {h} {w}"] = resized(h, w, mode="linear")
     out[f"bicubic {h} {w}"] = resized(h, w, mode="cubic", cubic_coeff_a=-0.75)
     out[f"tensorflow-bicubic {h} {w}"] = resized(h, w, mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1)
-    out[f"bilinear-antialias {h} {w}"] = resized(h, w, mode="linear", antialias=1)
+    out[f"bilinear-antialias {h} {w}"] = resized(h, w, mode="linear", antialias=1, exclude_outside=1)
     out[f"bicubic-antialias {h} {w}"] = resized(h, w, mode="cubic", cubic_coeff_a=-0.5, antialias=1, exclude_outside=1)
 print("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in out.items()) + "\n}")

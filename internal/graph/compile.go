@@ -276,7 +276,7 @@ func clipOf(n *Node, constants map[string]*Tensor) (activation, bool) {
 	case "Relu":
 		return activation{true, 0, inf}, true
 	case "Clip":
-		a := activation{true, -inf, inf}
+		a := activation{true, n.float("min", -inf), n.float("max", inf)}
 		for k, limit := range []*float32{&a.lo, &a.hi} {
 			if len(n.Inputs) <= k+1 || n.Inputs[k+1] == "" {
 				continue
