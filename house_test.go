@@ -28,7 +28,7 @@ type storey struct {
 var storeys = []storey{
 	{0, "internal/num"},
 	{1, "data internal/net internal/graph internal/part"},
-	{1.3, "data/rows data/atomic"},
+	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},
 	{2, "moments metric internal/world data/*"},
 	{3, "method data/open internal/golden"},

@@ -60,6 +60,9 @@ func Compile(g *Graph) (*Program, error) {
 // check finds values that are used before they are made, and nodes with too few or too many inputs.
 func check(g *Graph, constants map[string]*Tensor) error {
 	have := map[string]bool{}
+	if slices.Contains(g.Inputs, "") || slices.Contains(g.Outputs, "") || len(g.Outputs) == 0 {
+		return fmt.Errorf("%w: inputs %q, outputs %q: each needs a name", ErrGraph, g.Inputs, g.Outputs)
+	}
 	for _, name := range g.Inputs {
 		have[name] = true
 	}

@@ -50,6 +50,12 @@ func gelu(c *call) func(x float32) float32 {
 // clip: limits are inputs from set 11 on, attributes before.
 func clip(c *call) error {
 	x := c.in[0]
+	if x.Type == Int {
+		return clipWhole(c)
+	}
+	if x.Type != Float {
+		return fmt.Errorf("input is a %s", x.Type)
+	}
 	act := activation{true, c.float("min", float32(math.Inf(-1))), c.float("max", float32(math.Inf(1)))}
 	for k, limit := range []*float32{&act.lo, &act.hi} {
 		t := c.input(k + 1)
@@ -68,6 +74,89 @@ func clip(c *call) error {
 	copy(y.Floats, x.Floats)
 	shiftClip(y.Floats, 0, act)
 	return nil
+}
+
+func clipWhole(c *call) error {
+	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
+	for k, limit := range []*int64{&lo, &hi} {
+		t := c.input(k + 1)
+		if t == nil {
+			continue
+		}
+		if t.Type != Int || t.Len() != 1 {
+			return fmt.Errorf("a limit is a %s %v, want one whole number", t.Type, t.Shape)
+		}
+		*limit = t.Ints[0]
+	}
+	y, err := c.ints(Int, c.in[0].Shape...)
+	if err != nil {
+		return err
+	}
+	for i, v := range c.in[0].Ints {
+		y.Ints[i] = min(max(v, lo), hi)
+	}
+	return nil
+}
+
+// power: the result has the base's type, whatever the exponent's.
+func power(c *call) error {
+	real := func(t *Tensor) []float64 {
+		out := make([]float64, t.Len())
+		for i := range out {
+			if t.Type == Float {
+				out[i] = float64(t.Floats[i])
+			} else {
+				out[i] = float64(t.Ints[i])
+			}
+		}
+		return out
+	}
+	a, b := c.in[0], c.in[1]
+	if a.Type == Bool || b.Type == Bool {
+		return fmt.Errorf("inputs are a %s and a %s", a.Type, b.Type)
+	}
+	shape, err := spread(a.Shape, b.Shape)
+	if err != nil {
+		return err
+	}
+	y, err := c.like(a, shape...)
+	if err != nil {
+		return err
+	}
+	if a.Type == Float {
+		pairs(y.Floats, real(a), real(b), a.Shape, b.Shape, shape, func(p, q float64) float32 { return float32(math.Pow(p, q)) })
+		return nil
+	}
+	pairs(y.Ints, real(a), real(b), a.Shape, b.Shape, shape, func(p, q float64) int64 { return int64(math.Pow(p, q)) })
+	return nil
+}
+
+// foldInputs combines any number of inputs two by two.
+func foldInputs(f func(a, b float32) float32, g func(a, b int64) (int64, error)) func(c *call) error {
+	return func(c *call) error {
+		total := c.in[0]
+		if total.Type == Bool {
+			return fmt.Errorf("inputs are truth values")
+		}
+		for k, t := range c.in[1:] {
+			if t == nil {
+				return fmt.Errorf("input %d is missing", k+2)
+			}
+			two := &call{step: &step{Node: c.Node}, in: []*Tensor{total, t}, m: c.m}
+			if err := binary(f, g)(two); err != nil {
+				return err
+			}
+			if k > 0 {
+				c.m.release(total)
+			}
+			total = two.out[0]
+		}
+		if len(c.in) == 1 {
+			return c.view(total, total.Shape...)
+		}
+		c.out = append(c.out, total)
+		return nil
+	}
 }
 
 // binary combines two tensors of one type, spread over each other.
@@ -139,7 +228,7 @@ func compare(f func(a, b float32) bool, g func(a, b int64) bool) func(c *call) e
 }
 
 // pairs writes f of every pair of values of two tensors that are spread over shape.
-func pairs[R, T number](dst []R, a, b []T, as, bs, shape []int, f func(a, b T) R) {
+func pairs[R number, T number | float64](dst []R, a, b []T, as, bs, shape []int, f func(a, b T) R) {
 	switch {
 	case slices.Equal(as, shape) && slices.Equal(bs, shape):
 		b = b[:len(a)]

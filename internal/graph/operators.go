@@ -93,7 +93,7 @@ func init() {
 			alpha, beta := c.float("alpha", 0.2), c.float("beta", 0.5)
 			return func(x float32) float32 { return min(max(alpha*x+beta, 0), 1) }
 		}),
-		"Clip":  {least: 1, most: 3, run: clip},
+		"Clip":  {least: 1, most: 3, ints: true, run: clip},
 		"PRelu": two(func(a, b float32) float32 { return max(a, 0) + b*min(a, 0) }, nil),
 
 		"Add": two(func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b })),
@@ -105,9 +105,9 @@ func init() {
 			}
 			return a / b, nil
 		}),
-		"Pow": two(func(a, b float32) float32 { return float32(math.Pow(float64(a), float64(b))) }, nil),
-		"Min": two(func(a, b float32) float32 { return min(a, b) }, exactly(func(a, b int64) int64 { return min(a, b) })),
-		"Max": two(func(a, b float32) float32 { return max(a, b) }, exactly(func(a, b int64) int64 { return max(a, b) })),
+		"Pow": moves(2, 2, power),
+		"Min": moves(1, many, foldInputs(func(a, b float32) float32 { return min(a, b) }, exactly(func(a, b int64) int64 { return min(a, b) }))),
+		"Max": moves(1, many, foldInputs(func(a, b float32) float32 { return max(a, b) }, exactly(func(a, b int64) int64 { return max(a, b) }))),
 
 		"Equal":          truth(func(a, b float32) bool { return a == b }, func(a, b int64) bool { return a == b }),
 		"Less":           truth(func(a, b float32) bool { return a < b }, func(a, b int64) bool { return a < b }),
@@ -125,7 +125,7 @@ func init() {
 		"Squeeze":         moves(1, 2, squeeze),
 		"Unsqueeze":       moves(1, 2, unsqueeze),
 		"Identity":        moves(1, 1, identity),
-		"Dropout":         moves(1, 3, identity),
+		"Dropout":         moves(1, 3, dropout),
 		"Transpose":       moves(1, 1, transpose),
 		"Expand":          moves(2, 2, expand),
 		"Concat":          moves(1, many, concat),

@@ -53,7 +53,8 @@ func softmax(logarithm bool) func(c *call) error {
 	}
 }
 
-// layerNorm: each row of the axes from axis on to mean 0 and variance 1, times scale, plus shift.
+// layerNorm: each row of the axes from axis on to mean 0 and variance 1, times scale, plus shift. The other outputs are the means and
+// the factors.
 func layerNorm(c *call) error {
 	x, scale, shift := c.in[0], c.in[1], c.input(2)
 	a, err := axis(c.int("axis", -1), len(x.Shape))
@@ -68,10 +69,23 @@ func layerNorm(c *call) error {
 	if err != nil {
 		return err
 	}
+	outer := slices.Clone(x.Shape)
+	for d := a; d < len(outer); d++ {
+		outer[d] = 1
+	}
+	means, err := c.floats(outer...)
+	if err != nil {
+		return err
+	}
+	factors, err := c.floats(outer...)
+	if err != nil {
+		return err
+	}
 	epsilon := float64(c.float("epsilon", 1e-5))
 	for o := range size(x.Shape[:a]) {
 		row, out := x.Floats[o*n:(o+1)*n], y.Floats[o*n:(o+1)*n]
-		standardize(out, row, epsilon)
+		mean, factor := standardize(out, row, epsilon)
+		means.Floats[o], factors.Floats[o] = float32(mean), float32(factor)
 		for i := range out {
 			out[i] *= scale.Floats[i]
 			if shift != nil {
@@ -82,9 +96,9 @@ func layerNorm(c *call) error {
 	return nil
 }
 
-// standardize writes (x − mean)/√(variance + epsilon).
-func standardize(out, x []float32, epsilon float64) {
-	mean, square := 0.0, 0.0
+// standardize writes (x − mean)·factor, the factor being 1/√(variance + epsilon).
+func standardize(out, x []float32, epsilon float64) (mean, factor float64) {
+	square := 0.0
 	for _, v := range x {
 		mean += float64(v)
 	}
@@ -92,10 +106,11 @@ func standardize(out, x []float32, epsilon float64) {
 	for _, v := range x {
 		square += (float64(v) - mean) * (float64(v) - mean)
 	}
-	factor := 1 / math.Sqrt(square/float64(len(x))+epsilon)
+	factor = 1 / math.Sqrt(square/float64(len(x))+epsilon)
 	for i, v := range x {
 		out[i] = float32((float64(v) - mean) * factor)
 	}
+	return mean, factor
 }
 
 // groupNorm: each group of channels of each row to mean 0 and variance 1; instance normalisation has a group a channel. In sets
