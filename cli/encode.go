@@ -37,16 +37,18 @@ func newEncodeCommand(e *env) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "encode --model NAME|FILE --in PATH -o FILE",
-		Short: "Turn images, or rows, into features by a pre-trained network",
+		Short: "Turn images, sounds or texts into features by a pre-trained network",
 		Long: `Encode decodes samples, prepares them as the network's weights want them, runs the network and writes one of its layers,
 a row a sample. A row never depends on the samples beside it.
 
 --model is a .safetensors file with a description beside it (NAME.json, or NAME.graph.json of a TensorFlow Lite graph)
-or with the tensors of a known network; or a known network's name, with --weights. --describe prints a known network's
-description, to be changed and laid beside other weights. Nothing is downloaded.
+or with the tensors of a known network; an .onnx file (operator sets 13 to 21), with NAME.json beside it for what the file
+does not say; or a known network's name, with --weights. --describe prints a known network's description, to be changed
+and laid beside other weights. Nothing is downloaded.
 
---in is a folder or a zip archive of JPEG, PNG and GIF images, an IDX file, or one image. For a network that reads plain
-values it is a table, a sample a row.
+--in is a folder or a zip archive of JPEG, PNG and GIF images, an IDX file, or one image; WAV files likewise, for a
+network of sounds; a file with a column of text, for one of texts, whose tokenizer.json lies beside it; a table, a
+sample a row, for a network that reads plain values.
 
 Known networks:` + known.String(),
 		Example: `  gimbal encode --model net.safetensors --in images --labels-from folder -o features.parquet
@@ -64,6 +66,8 @@ Known networks:` + known.String(),
 	f.StringVar(&o.options.Pool, "pool", "", "`HOW` to make a row of a layer with many places: "+joined(encode.Pools)+"; mean by default")
 	f.IntVar(&o.options.Batch, "batch", 0, "`SAMPLES` that one run takes; changes speed and memory, never results")
 	f.StringVar(&o.labelsFrom, "labels-from", "", "folder, for the name of the folder that a sample lies in, or a `FILE` with an entry a sample")
+	f.StringVar(&o.table.Text, "text", "", "`COLUMN` with the text; found by its name by default")
+	f.IntVar(&o.options.Input.Length, "length", 0, "`TOKENS` that a text has at most; the rest is cut off")
 	f.StringVar(&o.table.Label, "label", "", "`COLUMN` with the class, where samples are rows")
 	f.StringVar(&o.table.ID, "id", "", "`COLUMN` with the name, where samples are rows")
 	f.StringVar(&o.size, "size", "", "`HEIGHTxWIDTH` that images get, instead of the network's own")
@@ -134,10 +138,11 @@ func runEncode(e *env, cmd *cobra.Command, o *encodeOptions) error {
 	if err != nil {
 		return err
 	}
-	asRows := m.Kind() == encode.KindValues
-	if asRows && o.labelsFrom != "" || !asRows && (o.table.Label != "" || o.table.ID != "") {
-		return usage(cmd, "%s reads %s: --label and --id are for samples that are rows, --labels-from is for others", o.model, m.Kind())
+	asRows := m.Kind() == encode.KindValues || m.Kind() == encode.KindText
+	if asRows && o.labelsFrom == "folder" || !asRows && (o.table.Label != "" || o.table.ID != "" || o.table.Text != "") {
+		return usage(cmd, "%s reads samples of kind %s: --label, --id and --text are for texts and rows, --labels-from folder is for files", o.model, m.Kind())
 	}
+	o.table.Stdin = e.stdin
 	samples, err := o.samples(cmd, m)
 	if err != nil {
 		return err
@@ -181,8 +186,15 @@ func (o *encodeOptions) samples(cmd *cobra.Command, m *encode.Model) (iter.Seq2[
 	ctx := cmd.Context()
 	all := func(yield func(encode.Sample, error) bool) {
 		for _, path := range o.inputs {
-			list := encode.Images(path)
-			if m.Kind() == encode.KindValues {
+			var list iter.Seq2[encode.Sample, error]
+			switch m.Kind() {
+			case encode.KindImage:
+				list = encode.Images(path)
+			case encode.KindAudio:
+				list = encode.Sounds(path)
+			case encode.KindText:
+				list = encode.Texts(ctx, path, o.table)
+			default:
 				list = encode.Values(ctx, path, o.table)
 			}
 			for s, err := range list {

@@ -11,7 +11,7 @@ import (
 )
 
 // Description says in plain JSON how a network computes, and how what it reads is prepared; the weights are named tensors in a file
-// of their own. It lies beside them: NAME.safetensors, NAME.json.
+// of their own. It lies beside them: NAME.safetensors, NAME.json. Beside NAME.onnx it has the input and names of layers only.
 type Description struct {
 	Name string `json:"name"`
 	// Input is how samples become what the node values called "input" hold.
@@ -90,7 +90,7 @@ func ReadDescription(text []byte) (*Description, error) {
 	if err := in.Decode(d); err != nil {
 		return nil, fmt.Errorf("%w as a description of a network: %w", data.ErrFormat, err)
 	}
-	return d, d.Input.check()
+	return d, nil
 }
 
 // inputName is what a description's nodes call the sample.

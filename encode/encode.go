@@ -2,7 +2,7 @@
 // samples as a network's weights want them, runs the network on the kernels of internal/num, and takes out a layer.
 //
 // [Load] opens a network: weights (.safetensors) with a [Description] beside them or with one that the program knows, a graph of
-// TensorFlow Lite written as JSON, or an ONNX file. [Images] and [Values] list samples; [Model.Source] makes
+// TensorFlow Lite written as JSON, or an ONNX file. [Images], [Sounds], [Texts] and [Values] list samples; [Model.Source] makes
 // their features a [data.Source]. A sample's features never depend on the samples beside it, nor on the number of threads.
 package encode
 
@@ -18,7 +18,7 @@ import (
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
-// Sample is one thing to encode. Exactly one of Read, Picture and Values is set.
+// Sample is one thing to encode. Exactly one of Read, Picture, Text and Values is set.
 type Sample struct {
 	Name  string // where it came from, for messages
 	ID    string
@@ -26,6 +26,7 @@ type Sample struct {
 
 	Read    func() ([]byte, error) // an encoded image or sound
 	Picture *Picture
+	Text    string
 	Values  []float32
 }
 
@@ -43,6 +44,8 @@ type Model struct {
 	pool    string
 	batch   int // samples that one run takes at most
 	memory  sync.Pool
+	text    *Tokenizer
+	sound   *bank
 }
 
 // feed fills one of the graph's inputs from n prepared samples.
@@ -51,6 +54,7 @@ type feed func(samples []prepared) *graph.Tensor
 // prepared is a sample as numbers.
 type prepared struct {
 	values []float32
+	tokens []int32
 }
 
 // Kind is what the model reads: image, audio, text or values.

@@ -11,6 +11,8 @@ import (
 // The kinds of samples.
 const (
 	KindImage  = "image"
+	KindAudio  = "audio"
+	KindText   = "text"
 	KindValues = "values"
 )
 
@@ -32,6 +34,11 @@ type Input struct {
 	Layout   string    `json:"layout,omitempty"`  // NCHW by default, or NHWC
 
 	Shape []int `json:"shape,omitempty"` // of one sample of values
+
+	Sound *Sound `json:"sound,omitempty"` // of kind audio
+
+	Tokenizer string `json:"tokenizer,omitempty"` // file of a text's tokenizer, beside the weights; tokenizer.json by default
+	Length    int    `json:"length,omitempty"`    // most tokens of a text, the rest is cut off; the tokenizer's own by default
 }
 
 // joined returns the input with what is set in other in its place.
@@ -50,9 +57,11 @@ func (in Input) joined(other Input) Input {
 	text(&in.Channels, other.Channels)
 	text(&in.Resize, other.Resize)
 	text(&in.Layout, other.Layout)
+	text(&in.Tokenizer, other.Tokenizer)
 	number(&in.Height, other.Height)
 	number(&in.Width, other.Width)
 	number(&in.Shorter, other.Shorter)
+	number(&in.Length, other.Length)
 	if other.Divisor != 0 {
 		in.Divisor = other.Divisor
 	}
@@ -64,6 +73,9 @@ func (in Input) joined(other Input) Input {
 	}
 	if other.Shape != nil {
 		in.Shape = other.Shape
+	}
+	if other.Sound != nil {
+		in.Sound = other.Sound
 	}
 	return in
 }
@@ -79,6 +91,8 @@ func (in *Input) channels() int {
 // size is the shape of one sample as the network reads it.
 func (in *Input) size() []int {
 	switch {
+	case in.Kind == KindAudio:
+		return in.Sound.size()
 	case in.Kind != KindImage:
 		return in.Shape
 	case in.Layout == "NHWC":
@@ -95,7 +109,7 @@ func (in *Input) check() error {
 		}
 		return nil
 	}
-	if err := one("input kind", in.Kind, KindImage, KindValues); err != nil {
+	if err := one("input kind", in.Kind, KindImage, KindAudio, KindText, KindValues); err != nil {
 		return err
 	}
 	switch in.Kind {
@@ -104,6 +118,13 @@ func (in *Input) check() error {
 			if s < 1 {
 				return fmt.Errorf("%w: values of shape %v", data.ErrShape, in.Shape)
 			}
+		}
+		return nil
+	case KindAudio:
+		return in.Sound.check()
+	case KindText:
+		if in.Length < 0 {
+			return fmt.Errorf("%w: %d tokens", data.ErrShape, in.Length)
 		}
 		return nil
 	}
@@ -156,6 +177,18 @@ func (m *Model) prepare(s *Sample) (p prepared, err error) {
 			}
 		}
 		p.values, err = m.Input.image(picture)
+	case KindAudio:
+		raw, err := s.Read()
+		if err != nil {
+			return p, err
+		}
+		p.values, err = m.Input.Sound.prepare(raw, m.sound)
+		return p, err
+	case KindText:
+		p.tokens, err = m.text.Encode(s.Text, m.Input.Length)
+		if err == nil && len(p.tokens) == 0 {
+			err = fmt.Errorf("%w: the text has no tokens", data.ErrFormat)
+		}
 	case KindValues:
 		want := 1
 		for _, n := range m.Input.Shape {

@@ -28,7 +28,7 @@ type Options struct {
 const defaultBatch = 8
 
 // Load opens a network: the name of one that the program knows (with Options.Weights), a .safetensors file with NAME.json or
-// NAME.graph.json beside it or with the tensors of a known network. A trial run with a sample of zeros finds what does not fit.
+// NAME.graph.json beside it or with the tensors of a known network, or an .onnx file. A trial run with a sample of zeros finds what does not fit.
 //
 // Errors: ErrFormat on files that cannot be read and on a layer that is not there; ErrShape where weights do not fit their
 // description, with both shapes; unknown operators, all by name.
@@ -41,6 +41,9 @@ func Load(path string, o Options) (*Model, error) {
 	}
 	if o.Weights != "" {
 		return nil, fmt.Errorf("%w: no network is called %q; known are %s", data.ErrFormat, path, strings.Join(NetworkNames(), ", "))
+	}
+	if strings.HasSuffix(path, ".onnx") {
+		return loadONNX(path, o)
 	}
 	return loadWeights(path, nil, o)
 }
@@ -142,6 +145,9 @@ func (m *Model) finish(g *graph.Graph, layers map[string]string, o Options) erro
 	if o.Pool != "" && !slices.Contains(Pools, o.Pool) {
 		return fmt.Errorf("%w: pool %q, want one of %s", data.ErrFormat, o.Pool, strings.Join(Pools, ", "))
 	}
+	if m.Input.Kind == KindAudio && m.Input.Sound.Kind != "waveform" {
+		m.sound = m.Input.Sound.tables()
+	}
 	value, err := m.choose(g, layers, o.Layer)
 	if err != nil {
 		return err
@@ -157,6 +163,9 @@ func (m *Model) finish(g *graph.Graph, layers map[string]string, o Options) erro
 	m.Dim, m.batch = len(first), 1
 	if m.Dim == 0 {
 		return fmt.Errorf("%w: %s has no values", data.ErrShape, m.Layer)
+	}
+	if m.Input.Kind == KindText { // texts have lengths of their own
+		return nil
 	}
 	// A graph whose shapes are written out for one sample takes one at a time.
 	if both, err := m.run(m.zeros(2), new(graph.Memory)); err == nil && len(both) == 2*m.Dim {
@@ -203,6 +212,10 @@ func (m *Model) choose(g *graph.Graph, layers map[string]string, layer string) (
 func (m *Model) zeros(n int) []prepared {
 	ready := make([]prepared, n)
 	for i := range ready {
+		if m.Input.Kind == KindText {
+			ready[i].tokens = []int32{0, 0, 0}
+			continue
+		}
 		ready[i].values = make([]float32, product(m.Input.size()))
 	}
 	return ready

@@ -43,6 +43,31 @@ func Images(from string) iter.Seq2[Sample, error] {
 	}
 }
 
+// Sounds lists the WAV files in a path, as [Images] lists images: a folder, a zip archive or one file.
+func Sounds(from string) iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		head, err := beginning(from)
+		files(from, head, err, soundNames, yield)
+	}
+}
+
+// Texts lists the texts of a file: see [open.Texts]. Without ids they are numbered from 0 on.
+func Texts(ctx context.Context, from string, o open.Options) iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		row := 0
+		for text, err := range open.Texts(ctx, from, o) {
+			s := Sample{Name: fmt.Sprintf("%s, text %d", from, row+1), ID: text.ID, Label: text.Label, Text: text.Text}
+			if s.ID == "" {
+				s.ID = strconv.Itoa(row)
+			}
+			row++
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // beginning returns a file's first bytes; nothing for a folder.
 func beginning(path string) ([]byte, error) {
 	info, err := os.Stat(path)
@@ -80,8 +105,7 @@ func files(from string, head []byte, err error, endings []string, yield func(Sam
 			yield(Sample{}, fmt.Errorf("%s: %w as a zip archive: %w", from, data.ErrFormat, err))
 			return
 		}
-		defer archive.Close()
-		folder = archive
+		folder = archive // samples are read after the list has ended: the file closes itself when the last of them is gone
 	default:
 		yield(Sample{Name: from, ID: filepath.Base(from), Read: func() ([]byte, error) { return readAll(os.DirFS(filepath.Dir(from)), filepath.Base(from)) }}, nil)
 		return

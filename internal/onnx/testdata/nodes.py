@@ -69,11 +69,11 @@ def whole(name, nodes, weights, inputs, outputs, feeds):
 # A block of a text encoder, written as exporters write it: sizes asked for at run time, a mask from whole numbers.
 D, H, V = 16, 4, 30
 whole("whole_encoder", [
-    N("Gather", ["words", "ids"], ["e0"]),
-    N("Shape", ["ids"], ["s"]), N("Gather", ["s", "one"], ["length"], axis=0), N("Unsqueeze", ["length", "zero1"], ["length1"]),
+    N("Gather", ["words", "input_ids"], ["e0"]),
+    N("Shape", ["input_ids"], ["s"]), N("Gather", ["s", "one"], ["length"], axis=0), N("Unsqueeze", ["length", "zero1"], ["length1"]),
     N("Slice", ["places", "zero1", "length1", "zero1"], ["p"]), N("Gather", ["where", "p"], ["e1"]), N("Add", ["e0", "e1"], ["e"]),
     N("LayerNormalization", ["e", "g", "b"], ["x"], axis=-1, epsilon=1e-12),
-    N("Unsqueeze", ["mask", "axes12"], ["m0"]), N("Cast", ["m0"], ["m1"], to=1), N("Sub", ["onef", "m1"], ["m2"]), N("Mul", ["m2", "low"], ["m"]),
+    N("Unsqueeze", ["attention_mask", "axes12"], ["m0"]), N("Cast", ["m0"], ["m1"], to=1), N("Sub", ["onef", "m1"], ["m2"]), N("Mul", ["m2", "low"], ["m"]),
     *[n for k in "qkv" for n in (N("MatMul", ["x", "w" + k], [k + "0"]), N("Add", [k + "0", "b" + k], [k + "1"]), N("Reshape", [k + "1", "heads"], [k + "2"]),
                                  N("Transpose", [k + "2"], [k + "3"], perm=[0, 2, 3, 1] if k == "k" else [0, 2, 1, 3]))],
     N("MatMul", ["q3", "k3"], ["a0"]), N("Div", ["a0", "two"], ["a1"]), N("Add", ["a1", "m"], ["a2"]), N("Softmax", ["a2"], ["a"], axis=-1),
@@ -85,7 +85,7 @@ whole("whole_encoder", [
     [W("words", V, D), W("where", 12, D), W("wq", D, D), W("wk", D, D), W("wv", D, D), W("bq", D), W("bk", D), W("bv", D), W("w1", D, 4 * D), W("w2", 4 * D, D), W("g", D), W("b", D),
      numpy_helper.from_array(np.array(1, np.int64), "one"), I("zero1", 0), I("axes12", 1, 2), I("heads", 0, -1, H, D // H), I("joined", 0, -1, D), I("places", *range(12)),
      *[numpy_helper.from_array(np.float32(v), n) for n, v in (("onef", 1), ("low", -3.4e38), ("two", 2), ("root2", np.sqrt(2)), ("half", 0.5), ("twof", 2))]],
-    [("ids", TensorProto.INT64, ["n", "t"]), ("mask", TensorProto.INT64, ["n", "t"])], ["out"],
+    [("input_ids", TensorProto.INT64, ["n", "t"]), ("attention_mask", TensorProto.INT64, ["n", "t"])], ["out"],
     [r.integers(0, V, (2, 7)), np.array([[1] * 7, [1] * 4 + [0] * 3])])
 
 # A residual image encoder: grouped and depthwise convolutions, normalisations to fold, clipped activations.
