@@ -33,7 +33,7 @@ func gemm(c *call) error {
 	if add != nil {
 		steps, ok := stepsInto(add.Shape, []int{m, n})
 		if !ok {
-			return fmt.Errorf("C of shape %v does not spread over %v", add.Shape, y.Shape)
+			return fmt.Errorf("the third input of shape %v does not spread over %v", add.Shape, y.Shape)
 		}
 		for i := range m {
 			for j := range n {
