@@ -205,11 +205,18 @@ func (w *window) convolve(y, x, weight []float32, groups, channels, outputs int,
 // unroll writes for every channel and tap a row with what the tap sees from output rows [top, bottom): (C·KH·KW)×(rows·OW).
 func (w *window) unroll(dst, x []float32, channels, top, bottom int) {
 	width, inside := w.out[1], w.in[0]*w.in[1]
+	shifts := w.stride == [2]int{1, 1} && w.in[1] == width
 	for c := range channels {
 		plane := x[c*inside : (c+1)*inside]
 		for ky := range w.kernel[0] {
 			for kx := range w.kernel[1] {
 				lo, hi, first := w.span(1, kx)
+				if shifts {
+					n := (bottom - top) * width
+					shifted(dst[:n], plane, (top+ky*w.dilation[0]-w.before[0])*width+first, width, lo, hi)
+					dst = dst[n:]
+					continue
+				}
 				for oy := top; oy < bottom; oy++ {
 					row := dst[:width]
 					dst = dst[width:]
@@ -230,6 +237,26 @@ func (w *window) unroll(dst, x []float32, channels, top, bottom int) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// shifted copies a plane from a place on, which may lie outside, and clears what is outside, and the columns of each row that are not
+// in [lo, hi): what a tap sees when rows are neither skipped nor shortened.
+func shifted(dst, plane []float32, from, width, lo, hi int) {
+	begin := min(max(-from, 0), len(dst))
+	end := max(begin, min(len(dst), len(plane)-from))
+	clear(dst[:begin])
+	if begin < end {
+		copy(dst[begin:end], plane[from+begin:])
+	}
+	clear(dst[end:])
+	for ; (lo > 0 || hi < width) && len(dst) > 0; dst = dst[width:] {
+		for i := range lo {
+			dst[i] = 0
+		}
+		for i := hi; i < width; i++ {
+			dst[i] = 0
 		}
 	}
 }
