@@ -31,23 +31,11 @@ func pad(c *call) error {
 			return fmt.Errorf("nothing to repeat along axis %d of %v", d, x.Shape)
 		}
 	}
-	fill := float32(0)
-	if t := c.input(2); t != nil && t.Len() == 1 && t.Type == x.Type {
-		if x.Type != Float {
-			fill = float32(t.Ints[0])
-		} else {
-			fill = t.Floats[0]
-		}
+	if mode == "constant" {
+		return c.padConstant(shape, before)
 	}
-	var place func(i, n int) int // −1 outside
+	var place func(i, n int) int
 	switch mode {
-	case "constant":
-		place = func(i, n int) int {
-			if i < 0 || i >= n {
-				return -1
-			}
-			return i
-		}
 	case "edge":
 		place = func(i, n int) int { return min(max(i, 0), n-1) }
 	case "reflect":
@@ -64,35 +52,58 @@ func pad(c *call) error {
 		return fmt.Errorf("mode %q is not known here", mode)
 	}
 	stride := strides(x.Shape)
-	y := len(c.out)
-	var outside []int
-	at := 0
-	err = c.pick(x, shape, func(put func(int)) {
+	return c.pick(x, shape, func(put func(int)) {
 		each(shape, func(index []int) {
 			from := 0
 			for d, i := range index {
-				p := place(i-before[d], x.Shape[d])
-				if p < 0 {
-					from = -1
-					break
-				}
-				from += p * stride[d]
-			}
-			if from < 0 && fill != 0 {
-				outside = append(outside, at)
+				from += place(i-before[d], x.Shape[d]) * stride[d]
 			}
 			put(from)
-			at++
 		})
 	})
-	for _, i := range outside {
-		if x.Type == Float {
-			c.out[y].Floats[i] = fill
-		} else {
-			c.out[y].Ints[i] = int64(fill)
+}
+
+// padConstant copies blocks of the axes that keep their size into a tensor of zeros or of the third input.
+func (c *call) padConstant(shape, before []int) error {
+	x := c.in[0]
+	y, err := c.like(x, shape...)
+	if err != nil {
+		return err
+	}
+	clear(y.Floats)
+	if t := c.input(2); t != nil {
+		if t.Len() != 1 || t.Type != x.Type {
+			return fmt.Errorf("the value is a %s %v, want one %s", t.Type, t.Shape, x.Type)
+		}
+		for i := range y.Floats {
+			y.Floats[i] = t.Floats[0]
+		}
+		for i := range y.Ints {
+			y.Ints[i] = t.Ints[0]
 		}
 	}
-	return err
+	outer := len(shape)
+	for outer > 0 && before[outer-1] == 0 && shape[outer-1] == x.Shape[outer-1] {
+		outer--
+	}
+	n, stride, from := size(shape[outer:]), strides(shape), -1
+	each(x.Shape[:outer], func(index []int) {
+		from++
+		to := 0
+		for d, i := range index {
+			i += before[d]
+			if i < 0 || i >= shape[d] {
+				return
+			}
+			to += i * stride[d]
+		}
+		if x.Type == Float {
+			copy(y.Floats[to:to+n], x.Floats[from*n:])
+		} else {
+			copy(y.Ints[to:to+n], x.Ints[from*n:])
+		}
+	})
+	return nil
 }
 
 // constant gives the tensor or the numbers that stand in the node.
