@@ -18,7 +18,7 @@ import (
 // Options say how to load a network. The zero value takes all from the files.
 type Options struct {
 	Weights string // the weights of a network known by name
-	Layer   string // the value to take out; features by default, or the network's only output
+	Layer   string // the value to take out; features by default, or the network's first output
 	Pool    string // one of [Pools], for layers with a value a place or a token; mean by default
 	Batch   int    // samples that one run takes at most; it changes speed and memory, never results
 	Input   Input  // what is set replaces what the network says

@@ -60,13 +60,13 @@ func loadONNX(path string, o Options) (*Model, error) {
 		}
 	}
 	layers := d.Layers
-	if len(layers) == 0 {
+	if len(layers) == 0 { // outputs have their own names; the first is taken when none is asked for
 		layers = map[string]string{}
 		for _, v := range file.Outputs {
 			layers[v.Name] = v.Name
 		}
-		if len(file.Outputs) > 0 && layers["features"] == "" {
-			layers["features"] = file.Outputs[0].Name
+		if o.Layer == "" && len(file.Outputs) > 0 && layers["features"] == "" {
+			o.Layer = file.Outputs[0].Name
 		}
 	}
 	return m, named(path, m.finish(file.Graph, layers, o))

@@ -128,7 +128,7 @@ func TestImageONNX(t *testing.T) {
 		t.Errorf("without normalisation: %v", err)
 	}
 	m := load(t, path, Options{Input: Input{Divisor: 255}})
-	if m.Dim != 5 || m.Layer != "features" || m.Input.Height != 15 || m.Input.Width != 18 || m.Input.Channels != "RGB" {
+	if m.Dim != 5 || m.Layer != "out" || m.Input.Height != 15 || m.Input.Width != 18 || m.Input.Channels != "RGB" {
 		t.Errorf("%s of %d, input %+v", m.Layer, m.Dim, m.Input)
 	}
 	if m := load(t, path, Options{Input: Input{Divisor: 255}, Layer: "r3"}); m.Dim != 8 {
