@@ -163,7 +163,7 @@ func runEncode(e *env, cmd *cobra.Command, o *encodeOptions) error {
 		return e.printObject(object{{"model", m.Name}, {"layer", m.Layer}, {"rows", src.rows}, {"features", m.Dim},
 			{"seconds", time.Since(start).Seconds()}, {"output", o.output}})
 	}
-	e.say("%s: %s of %s features, %s of %s, in %s", o.output, plural(src.rows, "row"), count(m.Dim), m.Layer, m.Name, since(start))
+	e.say("%s: %s of %s, layer %s of %s, in %s", o.output, plural(src.rows, "row"), plural(m.Dim, "column"), m.Layer, m.Name, since(start))
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -129,6 +131,48 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestEncodeTexts runs an ONNX text encoder of the tests of internal/onnx, from a file and from a pipe.
+func TestEncodeTexts(t *testing.T) {
+	file, err := os.Open(filepath.Join("..", "internal", "onnx", "testdata", "nodes.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	packed, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := tar.NewReader(packed)
+	for name := ""; name != "whole_encoder/model.onnx"; {
+		h, err := archive.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name = h.Name
+	}
+	raw, err := io.ReadAll(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	write(t, "text.onnx", string(raw))
+	write(t, "t.jsonl", `{"text": "the dog runs", "y": "dog", "name": "one"}`+"\n"+`{"text": "a cat", "y": "cat", "name": "two"}`+"\n")
+	refused(t, 1, []string{"text.onnx", "tokenizer.json", "no such file"}, "encode", "--model", "text.onnx", "--in", "t.jsonl", "-o", "x.csv")
+	write(t, "tokenizer.json", `{"model": {"type": "WordPiece", "unk_token": "?", "vocab": {"?": 0, "the": 1, "dog": 2, "a": 3, "cat": 4, "runs": 5}}, "pre_tokenizer": {"type": "Whitespace"}}`)
+	lines := strings.Split(must(t, "encode", "--model", "text.onnx", "--in", "t.jsonl", "--label", "y", "--id", "name"), "\n")
+	if len(lines) != 4 || !strings.HasPrefix(lines[1], "one\tdog\t") || !strings.HasPrefix(lines[2], "two\tcat\t") || strings.Count(lines[0], "\tx") != 16 {
+		t.Errorf("%q", lines)
+	}
+	piped := gimbalIn(t.Context(), strings.NewReader("a cat\n"), "encode", "--model", "text.onnx", "--in", "-")
+	_, want, _ := strings.Cut(lines[2], "cat\t")
+	if have := strings.TrimPrefix(strings.Split(piped.out, "\n")[1], "0\t"); have != want {
+		t.Errorf("from a pipe %q, from a file %q: %s", have, want, piped.errOut)
+	}
+	refused(t, 2, []string{"--labels-from"}, "encode", "--model", "text.onnx", "--in", "t.jsonl", "--labels-from", "folder", "-o", "x.csv")
+	write(t, "tokenizer.json", `{"model": {"type": "Unigram"}, "normalizer": {"type": "Precompiled"}}`)
+	refused(t, 1, []string{"tokenizer.json", "Unigram", "Precompiled"}, "encode", "--model", "text.onnx", "--in", "t.jsonl", "-o", "x.csv")
+}
+
 func TestEncodeRefusals(t *testing.T) {
 	fixture(t)
 	raw := read(t, "images/ant/0.png")
@@ -148,14 +192,14 @@ func TestEncodeRefusals(t *testing.T) {
 	refused(t, 1, []string{"none", "no such file"}, net("--in", "none")...)
 	refused(t, 1, []string{"tasks", ".png"}, net("--in", "tasks")...)
 	refused(t, 1, []string{"short.txt", "2 labels"}, net("--in", "images", "--labels-from", "short.txt")...)
-	refused(t, 1, []string{`"pool5"`, "features, logits", "relu"}, net("--in", "images", "--layer", "pool5")...)
-	refused(t, 1, []string{"resize", "bilinear"}, net("--in", "images", "--resize", "smooth")...)
+	refused(t, 2, []string{`"pool5"`, "features, logits", "relu"}, net("--in", "images", "--layer", "pool5")...)
+	refused(t, 2, []string{"resize", "bilinear"}, net("--in", "images", "--resize", "smooth")...)
 	refused(t, 2, []string{"--size", "224x224"}, net("--in", "images", "--size", "8")...)
 	refused(t, 1, []string{"other.safetensors", "conv.weight", "[4 3 3 3]", "[5 3 3 3]"}, "encode", "--model", "other.safetensors", "--in", "images", "-o", "x.csv")
 	refused(t, 1, []string{"strange.safetensors", "Wobble"}, "encode", "--model", "strange.safetensors", "--in", "images", "-o", "x.csv")
 	refused(t, 1, []string{"lone.safetensors", "lone.json", "squeezenet1.1"}, "encode", "--model", "lone.safetensors", "--in", "images", "-o", "x.csv")
 	refused(t, 1, []string{"nonet", "no such file", "squeezenet1.1"}, "encode", "--model", "nonet", "--in", "images", "-o", "x.csv")
-	refused(t, 1, []string{"cifar-resnet20", "weights"}, "encode", "--model", "cifar-resnet20", "--in", "images", "-o", "x.csv")
+	refused(t, 2, []string{"cifar-resnet20", "weights"}, "encode", "--model", "cifar-resnet20", "--in", "images", "-o", "x.csv")
 	refused(t, 1, []string{"net.safetensors", "cifar-resnet20", "conv1.weight"}, "encode", "--model", "cifar-resnet20", "--weights", "net.safetensors", "--in", "images", "-o", "x.csv")
 	refused(t, 1, []string{"labels"}, "encode", "--model", "net.safetensors", "--in", "images", "--labels-from", "folder", "-o", "x.npy")
 }

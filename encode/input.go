@@ -101,11 +101,11 @@ func (in *Input) size() []int {
 	return []int{in.channels(), in.Height, in.Width}
 }
 
-// check refuses what cannot be meant. Errors: ErrFormat, ErrShape.
+// check refuses what cannot be meant. Errors: ErrOption, ErrFormat, ErrShape.
 func (in *Input) check() error {
 	one := func(what, have string, want ...string) error {
 		if !slices.Contains(want, have) {
-			return fmt.Errorf("%w: %s %q, want one of %s", data.ErrFormat, what, have, strings.Join(want, ", "))
+			return fmt.Errorf("%w: %s %q, want one of %s", ErrOption, what, have, strings.Join(want, ", "))
 		}
 		return nil
 	}

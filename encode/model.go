@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,9 @@ import (
 	"github.com/gimbal-ml/gimbal/data/open"
 	"github.com/gimbal-ml/gimbal/internal/graph"
 )
+
+// ErrOption is a layer, a way or a name that is asked for and is not there.
+var ErrOption = errors.New("not a choice here")
 
 // Options say how to load a network. The zero value takes all from the files.
 type Options struct {
@@ -30,17 +34,17 @@ const defaultBatch = 8
 // Load opens a network: the name of one that the program knows (with Options.Weights), a .safetensors file with NAME.json or
 // NAME.graph.json beside it or with the tensors of a known network, or an .onnx file. A trial run with a sample of zeros finds what does not fit.
 //
-// Errors: ErrFormat on files that cannot be read and on a layer that is not there; ErrShape where weights do not fit their
+// Errors: ErrFormat on files that cannot be read; ErrOption on what is asked for and not there; ErrShape where weights do not fit their
 // description, with both shapes; unknown operators, all by name.
 func Load(path string, o Options) (*Model, error) {
 	if d, ok := Network(path); ok {
 		if o.Weights == "" {
-			return nil, fmt.Errorf("%w: %s is a network's name and needs its weights, a .safetensors file", data.ErrFormat, path)
+			return nil, fmt.Errorf("%w: %s is a network's name and needs its weights, a .safetensors file", ErrOption, path)
 		}
 		return loadWeights(o.Weights, d, o)
 	}
 	if o.Weights != "" {
-		return nil, fmt.Errorf("%w: no network is called %q; known are %s", data.ErrFormat, path, strings.Join(NetworkNames(), ", "))
+		return nil, fmt.Errorf("%w: no network is called %q; known are %s", ErrOption, path, strings.Join(NetworkNames(), ", "))
 	}
 	if strings.HasSuffix(path, ".onnx") {
 		return loadONNX(path, o)
@@ -118,8 +122,7 @@ func loadLite(path, beside string, text []byte, c *data.Checkpoint, o Options) (
 	if len(l.Outputs) == 1 {
 		layers["output"] = l.byID[l.Outputs[0]].value()
 	}
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	m, err := newModel(strings.TrimSuffix(name, ".safetensors"), g, in.joined(o.Input), layers, o)
+	m, err := newModel(strings.TrimSuffix(filepath.Base(path), ".safetensors"), g, in.joined(o.Input), layers, o)
 	return m, named(path, err)
 }
 
@@ -143,7 +146,7 @@ func newModel(name string, g *graph.Graph, in Input, layers map[string]string, o
 // finish chooses the layer, compiles, and runs samples of zeros.
 func (m *Model) finish(g *graph.Graph, layers map[string]string, o Options) error {
 	if o.Pool != "" && !slices.Contains(Pools, o.Pool) {
-		return fmt.Errorf("%w: pool %q, want one of %s", data.ErrFormat, o.Pool, strings.Join(Pools, ", "))
+		return fmt.Errorf("%w: pool %q, want one of %s", ErrOption, o.Pool, strings.Join(Pools, ", "))
 	}
 	if m.Input.Kind == KindAudio && m.Input.Sound.Kind != "waveform" {
 		m.sound = m.Input.Sound.tables()
@@ -184,7 +187,7 @@ func (m *Model) choose(g *graph.Graph, layers map[string]string, layer string) (
 		if _, ok := layers[layer]; !ok {
 			names := slices.Sorted(maps.Keys(layers))
 			if len(names) != 1 {
-				return "", fmt.Errorf("%w: which layer to take out must be said: %s, or a node's", data.ErrFormat, strings.Join(names, ", "))
+				return "", fmt.Errorf("%w: which layer to take out must be said: %s, or a node's", ErrOption, strings.Join(names, ", "))
 			}
 			layer = names[0]
 		}
@@ -205,7 +208,7 @@ func (m *Model) choose(g *graph.Graph, layers map[string]string, layer string) (
 			last = append(last, n.Outputs[0])
 		}
 	}
-	return "", fmt.Errorf("%w: layer %q is not there; there are %s, and %d nodes, the last ones %s", data.ErrFormat, layer, strings.Join(slices.Sorted(maps.Keys(layers)), ", "), len(g.Nodes), strings.Join(last, ", "))
+	return "", fmt.Errorf("%w: layer %q; there are %s, and %d nodes, the last ones %s", ErrOption, layer, strings.Join(slices.Sorted(maps.Keys(layers)), ", "), len(g.Nodes), strings.Join(last, ", "))
 }
 
 // zeros are n samples for a trial run.

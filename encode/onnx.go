@@ -143,7 +143,7 @@ func (m *Model) guess(inputs []onnx.Value, stem string, said bool) error {
 			return fmt.Errorf("%w: input %q has shape %v, want images", data.ErrShape, inputs[0].Name, shape)
 		}
 		if !said {
-			return fmt.Errorf("%w: the file does not say how pixels become numbers; give --divisor, --mean or --std, or lay %s.json beside it", data.ErrFormat, stem)
+			return fmt.Errorf("%w: images, as the file does not say how pixels become numbers; give --divisor, --mean or --std, or lay %s.json beside it", ErrOption, stem)
 		}
 		c, h, w := shape[1], shape[2], shape[3]
 		if in.Layout == "NHWC" || in.Layout == "" && channelsOf(shape[1]) == "" {

@@ -124,7 +124,7 @@ func TestTextEncoder(t *testing.T) {
 func TestImageONNX(t *testing.T) {
 	dir := t.TempDir()
 	path := whole(t, dir, "whole_images")
-	if _, err := Load(path, Options{}); !errors.Is(err, data.ErrFormat) || !strings.Contains(err.Error(), "--divisor") {
+	if _, err := Load(path, Options{}); !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), "--divisor") {
 		t.Errorf("without normalisation: %v", err)
 	}
 	m := load(t, path, Options{Input: Input{Divisor: 255}})

@@ -138,7 +138,7 @@ func (p *Picture) converted(channels int) *Picture {
 var Resizes = []string{"pillow-bilinear", "pillow-bicubic", "pillow-box", "pillow-lanczos", "bilinear", "bicubic", "tensorflow-bicubic",
 	"bilinear-antialias", "bicubic-antialias", "area", "nearest"}
 
-// Resized returns h×w pixels of C values each, not rounded but for the ways of Pillow. Errors: ErrFormat on a way that is not known.
+// Resized returns h×w pixels of C values each, not rounded but for the ways of Pillow. Errors: ErrOption on a way that is not known.
 func (p *Picture) Resized(h, w int, way string) ([]float32, error) {
 	if p.H < 1 || p.W < 1 || h < 1 || w < 1 || len(p.Pixels) != p.H*p.W*p.C {
 		return nil, fmt.Errorf("%w: from %d×%d pixels to %d×%d", data.ErrShape, p.H, p.W, h, w)
@@ -146,7 +146,7 @@ func (p *Picture) Resized(h, w int, way string) ([]float32, error) {
 	rows, ok := tapsOf(way, p.H, h)
 	columns, _ := tapsOf(way, p.W, w)
 	if !ok {
-		return nil, fmt.Errorf("%w: resize %q is not known", data.ErrFormat, way)
+		return nil, fmt.Errorf("%w: resize %q", ErrOption, way)
 	}
 	x := make([]float32, len(p.Pixels))
 	for i, v := range p.Pixels {

@@ -40,7 +40,7 @@ type Sound struct {
 // SoundKinds are what a sound can become: its samples in −1..1, log-mel bands, or mel-frequency cepstral coefficients.
 var SoundKinds = []string{"waveform", "logmel", "mfcc"}
 
-// check refuses what cannot be meant. Errors: ErrFormat, ErrShape.
+// check refuses what cannot be meant. Errors: ErrOption, ErrFormat, ErrShape.
 func (s *Sound) check() error {
 	if s == nil {
 		return fmt.Errorf("%w: an input of kind audio needs \"sound\"", data.ErrFormat)
@@ -56,7 +56,7 @@ func (s *Sound) check() error {
 		{"log", s.Log, []string{"", "natural", "decibel", "offset"}},
 	} {
 		if !slices.Contains(c.want, c.have) {
-			return fmt.Errorf("%w: %s %q, want one of %s", data.ErrFormat, c.what, c.have, strings.Join(slices.DeleteFunc(slices.Clone(c.want), func(s string) bool { return s == "" }), ", "))
+			return fmt.Errorf("%w: %s %q, want one of %s", ErrOption, c.what, c.have, strings.Join(slices.DeleteFunc(slices.Clone(c.want), func(s string) bool { return s == "" }), ", "))
 		}
 	}
 	const most = 1 << 28
