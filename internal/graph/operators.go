@@ -58,17 +58,27 @@ func init() {
 		"LogSoftmax": {least: 1, most: 1, run: softmax(true)},
 		"LSTM":       {least: 3, most: 8, ints: true, run: lstm},
 
-		"Relu":       values(simply(func(x float32) float32 { return max(x, 0) })),
-		"Sigmoid":    values(double(sigmoid)),
-		"Tanh":       values(double(math.Tanh)),
-		"Erf":        values(double(math.Erf)),
-		"Exp":        values(double(math.Exp)),
-		"Log":        values(double(math.Log)),
-		"Sqrt":       values(double(math.Sqrt)),
-		"Abs":        values(double(math.Abs)),
-		"Floor":      values(double(math.Floor)),
-		"Ceil":       values(double(math.Ceil)),
-		"Sin":        values(double(math.Sin)),
+		"Relu":    values(simply(func(x float32) float32 { return max(x, 0) })),
+		"Sigmoid": values(double(sigmoid)),
+		"Tanh":    values(double(math.Tanh)),
+		"Erf":     values(double(math.Erf)),
+		"Exp":     values(double(math.Exp)),
+		"Log":     values(double(math.Log)),
+		"Sqrt":    values(double(math.Sqrt)),
+		"Abs":     values(double(math.Abs)),
+		"Floor":   values(double(math.Floor)),
+		"Ceil":    values(double(math.Ceil)),
+		"Sin":     values(double(math.Sin)),
+		"Round":   values(double(math.RoundToEven)),
+		"Sign": values(simply(func(x float32) float32 {
+			switch {
+			case x > 0:
+				return 1
+			case x < 0:
+				return -1
+			}
+			return x
+		})),
 		"Cos":        values(double(math.Cos)),
 		"Neg":        values(simply(func(x float32) float32 { return -x })),
 		"Reciprocal": values(simply(func(x float32) float32 { return 1 / x })),
@@ -98,6 +108,7 @@ func init() {
 
 		"Add": two(func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b })),
 		"Sub": two(func(a, b float32) float32 { return a - b }, exactly(func(a, b int64) int64 { return a - b })),
+		"Sum": moves(1, many, foldInputs(func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b }))),
 		"Mul": two(func(a, b float32) float32 { return a * b }, exactly(func(a, b int64) int64 { return a * b })),
 		"Div": two(func(a, b float32) float32 { return a / b }, func(a, b int64) (int64, error) {
 			if b == 0 {
@@ -129,6 +140,8 @@ func init() {
 		"Transpose":       moves(1, 1, transpose),
 		"Expand":          moves(2, 2, expand),
 		"Concat":          moves(1, many, concat),
+		"Tile":            moves(2, 2, tile),
+		"CumSum":          moves(2, 2, cumulated),
 		"Slice":           moves(1, 5, slice),
 		"Split":           moves(1, 2, split),
 		"Gather":          moves(2, 2, gather),

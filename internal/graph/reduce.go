@@ -253,3 +253,42 @@ func reduce(r reduction) func(c *call) error {
 		return nil
 	}
 }
+
+// cumulated sums up along an axis: each value with those before it, or, with exclusive, only those before it.
+func cumulated(c *call) error {
+	x, at := c.in[0], c.in[1]
+	if x.Type == Bool || at.Type != Int || at.Len() != 1 {
+		return fmt.Errorf("sums of %ss along an axis that is a %s %v", x.Type, at.Type, at.Shape)
+	}
+	a, err := axis(int(at.Ints[0]), len(x.Shape))
+	if err != nil {
+		return err
+	}
+	y, err := c.like(x, x.Shape...)
+	if err != nil {
+		return err
+	}
+	along(x.Shape, a, func(start, step, n int) {
+		sum, whole := 0.0, int64(0)
+		for i := range n {
+			if c.int("reverse", 0) != 0 {
+				i = n - 1 - i
+			}
+			i = start + i*step
+			if x.Type == Int {
+				before := whole
+				whole += x.Ints[i]
+				if y.Ints[i] = whole; c.int("exclusive", 0) != 0 {
+					y.Ints[i] = before
+				}
+				continue
+			}
+			before := sum
+			sum += float64(x.Floats[i])
+			if y.Floats[i] = float32(sum); c.int("exclusive", 0) != 0 {
+				y.Floats[i] = float32(before)
+			}
+		}
+	})
+	return nil
+}

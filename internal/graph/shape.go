@@ -222,6 +222,32 @@ func expand(c *call) error {
 	})
 }
 
+// tile repeats a tensor along its axes.
+func tile(c *call) error {
+	x := c.in[0]
+	times, err := c.listed(1, "repeats")
+	if err != nil {
+		return err
+	}
+	if len(times) != len(x.Shape) {
+		return fmt.Errorf("%v repeats for shape %v", times, x.Shape)
+	}
+	shape := slices.Clone(x.Shape)
+	for d, n := range times {
+		shape[d] *= n
+	}
+	step := strides(x.Shape)
+	return c.pick(x, shape, func(put func(int)) {
+		each(shape, func(index []int) {
+			at := 0
+			for d, i := range index {
+				at += i % x.Shape[d] * step[d]
+			}
+			put(at)
+		})
+	})
+}
+
 // concat joins along an axis.
 func concat(c *call) error {
 	x := c.in[0]

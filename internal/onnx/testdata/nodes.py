@@ -16,7 +16,7 @@ OPERATORS = """Conv Gemm MatMul MaxPool AveragePool GlobalAveragePool GlobalMaxP
 InstanceNormalization Softmax LogSoftmax LSTM Relu Sigmoid Tanh Erf Exp Log Sqrt Abs Floor Ceil Sin Cos Neg Reciprocal Softplus Softsign Mish
 HardSwish Gelu LeakyRelu Elu HardSigmoid Clip PRelu Add Sub Mul Div Pow Min Max Equal Less LessOrEqual Greater GreaterOrEqual And Or Not Where
 Cast Reshape Flatten Squeeze Unsqueeze Identity Dropout Transpose Expand Concat Slice Split Gather Pad Shape Constant ConstantOfShape Range
-ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare""".split()
+ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare Tile CumSum Sum Round Sign""".split()
 KINDS = {"float32", "float64", "int64", "int32", "int8", "uint8", "int16", "uint16", "uint32", "bool"}
 packed = gzip.GzipFile(sys.argv[1], "wb", 9, mtime=0)
 archive = tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT)
