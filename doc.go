@@ -23,6 +23,9 @@
 // learners lies the moments state: exact integer sums, so that rows can be added, merged from many machines and
 // forgotten again, each to the bit; package moments has it.
 //
+// Who starts from images, sounds or texts instead of features: package encode runs real pre-trained networks, on the user's own
+// weights, and gives tables.
+//
 // Package metric measures, with an interval for every figure. Package catalog lists all methods and the papers behind
 // them. Package claims runs each paper's headline again, small, and says whether it holds. Package guard composes the
 // main job from all that: a detector, a head, a threshold with a guarantee, updates. Package report draws; package cli is
@@ -36,10 +39,10 @@
 //	7  cli
 //	6  guard, claims
 //	5  catalog, method/methodtest; above them report
-//	4  detect, drift, probe, continual, weights
+//	4  detect, drift, probe, continual, weights; encode
 //	3  method, data/open
 //	2  moments, metric, the codecs under data, internal/world
-//	1  data, internal/net, internal/part
+//	1  data, internal/net, internal/graph, internal/part; above them internal/onnx
 //	0  internal/num
 //
 // The test in house_test.go holds the house to this and to the rest of its building code. Every method answers to one suite of

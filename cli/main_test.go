@@ -132,7 +132,7 @@ func fixture(t *testing.T) {
 }
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), logits and one for each
-// input of any method; tasks/; states of train, a, b; a guard; checkpoints of linear layers.
+// input of any method; tasks/; images/ and a network that reads them; states of train, a, b; a guard; checkpoints of linear layers.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
@@ -179,6 +179,12 @@ func makePattern() error {
 		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
 			return err
 		}
+	}
+	if err := writeNetwork(filepath.Join(dir, "net")); err != nil {
+		return err
+	}
+	if err := writeImages(filepath.Join(dir, "images")); err != nil {
+		return err
 	}
 	for _, line := range [][]string{
 		{"moments", "train.csv", "--label", "y", "-o", "train.moments"},
