@@ -40,7 +40,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range append(rows(), engineRows()...) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), engineRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}
@@ -105,7 +105,16 @@ type row struct {
 }
 
 // measure prints the row at a number of threads.
-func (r *row) measure(dir string, threads int, peak ceiling) error {
+func (r *row) measure(dir string, threads int, peak ceiling) (err error) {
+	defer func() {
+		switch failed := recover().(type) {
+		case nil:
+		case rowFailed:
+			err = failed.error
+		default:
+			panic(failed)
+		}
+	}()
 	command := []string{filepath.Join(dir, "out", "openblas")}
 	switch r.peer {
 	case "python":
