@@ -73,7 +73,7 @@ func houseRows(dir string) (out []*row) {
 			request: func(int) string { return fmt.Sprintf("%s %d %d 0 %s", f.request, fileRows, fileDim, path) },
 			prepare: func() func() { return reading(path, f.columns) }})
 	}
-	model, one := filepath.Join(dir, "out", "start.gimbal"), filepath.Join(dir, "out", "start.npy")
+	model, one := filepath.Join(dir, "out", "start.safetensors"), filepath.Join(dir, "out", "start.npy")
 	return append(out, &row{name: "start to first score, 5,000×64 learned", threads: []int{2}, peer: "python", label: "Python with numpy and scikit-learn", goal: 20,
 		request: func(int) string { return fmt.Sprintf("start %d %d 0 %s", startRows, startDim, one) },
 		prepare: func() func() { return starting(filepath.Join(dir, "out", "gimbal"), model, one) }})
