@@ -3,7 +3,8 @@
 // # What Gimbal is for
 //
 // A pre-trained model puts things out: features, logits, weights. Gimbal works on those: it tells which inputs are unfamiliar
-// ([github.com/gimbal-ml/gimbal/detect]), puts a head on frozen features ([github.com/gimbal-ml/gimbal/probe]), learns new
+// ([github.com/gimbal-ml/gimbal/detect]), whether the data as a whole has changed
+// ([github.com/gimbal-ml/gimbal/drift]), puts a head on frozen features ([github.com/gimbal-ml/gimbal/probe]), learns new
 // classes without losing the old ones ([github.com/gimbal-ml/gimbal/continual]), and does arithmetic on checkpoints
 // ([github.com/gimbal-ml/gimbal/weights]). These are the families: one package a question, one file a method.
 //
@@ -17,10 +18,13 @@
 //
 // Nouns are what methods read and return: a Table of rows, a Checkpoint of tensors and a few more, checked once at the door
 // and trusted inside; package data has them, data/open reads them from files. A method is a learner, which fits nouns and
-// gives a model with verbs (Score, Predict, Update, Forget), or a map from nouns to a noun; package method is that
+// gives a model with verbs (Score, Predict, Update, Forget, Test, Watch), or a map from nouns to a noun; package method is that
 // contract, and derives flags, JSON, help and file format from the types, so that nothing is declared twice. Under most
 // learners lies the moments state: exact integer sums, so that rows can be added, merged from many machines and
 // forgotten again, each to the bit; package moments has it.
+//
+// Who starts from images, sounds or texts instead of features: package encode runs real pre-trained networks, on the user's own
+// weights, and gives tables.
 //
 // Package metric measures, with an interval for every figure. Package catalog lists all methods and the papers behind
 // them. Package claims runs each paper's headline again, small, and says whether it holds. Package guard composes the
@@ -35,10 +39,10 @@
 //	7  cli
 //	6  guard, claims
 //	5  catalog, method/methodtest; above them report
-//	4  detect, probe, continual, weights
+//	4  detect, drift, probe, continual, weights; encode
 //	3  method, data/open
 //	2  moments, metric, the codecs under data, internal/world
-//	1  data, internal/net, internal/part
+//	1  data, internal/net, internal/graph, internal/part; above them internal/onnx
 //	0  internal/num
 //
 // The test in house_test.go holds the house to this and to the rest of its building code. Every method answers to one suite of

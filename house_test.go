@@ -27,12 +27,12 @@ type storey struct {
 // storeys: a package imports lower floors only.
 var storeys = []storey{
 	{0, "internal/num"},
-	{1, "data internal/net internal/part"},
-	{1.3, "data/rows data/atomic"},
+	{1, "data internal/net internal/graph internal/part"},
+	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},
 	{2, "moments metric internal/world data/*"},
 	{3, "method data/open internal/golden"},
-	{4, "detect probe continual weights encode method/methodtest/saboteurs"},
+	{4, "detect drift probe continual weights encode method/methodtest/saboteurs"},
 	{5, "catalog method/methodtest"},
 	{5.5, "report"},
 	{6, "guard claims/claim"},
@@ -44,7 +44,7 @@ var storeys = []storey{
 }
 
 // families hold one method a file and never import each other.
-var families = []string{"detect", "probe", "continual", "weights"}
+var families = []string{"detect", "drift", "probe", "continual", "weights"}
 
 // neverImports are bans beyond the floors.
 var neverImports = map[string][]string{
@@ -58,6 +58,7 @@ var lodgers = []struct{ path, homes string }{
 	{"gonum.org/v1/gonum", "internal/num internal/part metric"},
 	{"golang.org/x/sys", "internal/num data/atomic"},
 	{"golang.org/x/term", "cli"},
+	{"golang.org/x/text", "encode"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
 }

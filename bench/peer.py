@@ -1,4 +1,4 @@
-"""Times numpy and scikit-learn on request, as openblas/main.go does OpenBLAS: a request a line, nanoseconds a line."""
+"""Times numpy, scikit-learn and PyTorch on request, as openblas/main.go does OpenBLAS: a request a line, nanoseconds a line."""
 
 import sys
 import time
@@ -91,14 +91,115 @@ def neighbours(n, d, k, queries):
     return lambda: index.kneighbors(x[n:])
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours)}
+def vector(name, rows, cols):
+    """A function of rows × cols float32 values in numpy, into arrays that are made once: no time goes into fresh memory."""
+    x = np.random.default_rng(1).standard_normal((rows, cols), dtype=np.float32)
+    y, z = np.empty_like(x), np.empty_like(x)
+    gain, shift = x[0].copy(), x[1].copy()
+
+    def gelu():
+        np.multiply(x, x, out=y)
+        np.multiply(y, np.float32(0.044715), out=y)
+        np.add(y, 1, out=y)
+        np.multiply(y, x, out=y)
+        np.multiply(y, np.float32(np.sqrt(2 / np.pi)), out=y)
+        np.tanh(y, out=y)
+        np.add(y, 1, out=y)
+        np.multiply(y, x, out=y)
+        np.multiply(y, np.float32(0.5), out=y)
+
+    def softmax():
+        np.subtract(x, x.max(axis=1, keepdims=True), out=y)
+        np.exp(y, out=y)
+        np.divide(y, y.sum(axis=1, keepdims=True), out=y)
+
+    def layernorm():
+        np.subtract(x, x.mean(axis=1, keepdims=True), out=y)
+        np.multiply(y, y, out=z)
+        np.divide(y, np.sqrt(z.mean(axis=1, keepdims=True) + np.float32(1e-5)), out=y)
+        np.multiply(y, gain, out=y)
+        np.add(y, shift, out=y)
+
+    return {"exp": lambda: np.exp(x, out=y), "tanh": lambda: np.tanh(x, out=y), "gelu": gelu, "softmax": softmax, "layernorm": layernorm}[name]
+
+
+def vector_torch(name, rows, cols):
+    """The same in PyTorch; gelu is the exact form, its default."""
+    import os
+
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    x = torch.randn(rows, cols)
+    y, gain, shift = torch.empty_like(x), x[0].clone(), x[1].clone()
+    mean, inverse = torch.empty(rows, 1), torch.empty(rows, 1)
+    run = {
+        "exp": lambda: torch.exp(x, out=y),
+        "tanh": lambda: torch.tanh(x, out=y),
+        "gelu": lambda: torch._C._nn.gelu(x, out=y),
+        "softmax": lambda: torch.ops.aten._softmax(x, 1, False, out=y),
+        "layernorm": lambda: torch.ops.aten.native_layer_norm(x, (cols,), gain, shift, 1e-5, out0=y, out1=mean, out2=inverse),
+    }[name]
+
+    def quiet():
+        with torch.inference_mode():
+            run()
+
+    return quiet
+
+
+def read_npy(n, d, _, path):
+    return lambda: np.load(path)
+
+
+def read_parquet(n, d, _, path):
+    import pyarrow.parquet
+
+    return lambda: pyarrow.parquet.read_table(path)
+
+
+def read_csv(n, d, _, path):
+    import pandas
+
+    return lambda: pandas.read_csv(path)
+
+
+START = """
+import pickle, sys
+import numpy, sklearn.covariance
+with open(sys.argv[1], "rb") as f:
+    model = pickle.load(f)
+print(model.mahalanobis(numpy.load(sys.argv[2])))
+"""
+
+
+def start(n, d, _, path):
+    """A process that imports, loads a fitted covariance, and scores one row."""
+    import pickle
+    import subprocess
+    from sklearn.covariance import EmpiricalCovariance
+
+    saved = path + ".pickle"
+    with open(saved, "wb") as f:
+        pickle.dump(EmpiricalCovariance().fit(table(n, d, 1)[0]), f)
+    return lambda: subprocess.run([sys.executable, "-c", START, saved, path], check=True, stdout=subprocess.DEVNULL)
+
+
+def named(make, name):
+    return lambda rows, cols, _: make(name, rows, cols)
+
+
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, read_npy, read_parquet, read_csv, start)}
+for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
+    work[function] = named(vector, function)
+    work[function + "_torch"] = named(vector_torch, function)
 ready = {}
 for line in sys.stdin:
     name, *sizes = line.split()
     key = line.strip()
     if key not in ready:
         ready.clear()
-        ready[key] = work[name](*map(int, sizes))
+        ready[key] = work[name](*(int(s) if s.isdigit() else s for s in sizes))
     start = time.perf_counter_ns()
     ready[key]()
     print(time.perf_counter_ns() - start, flush=True)

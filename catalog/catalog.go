@@ -6,6 +6,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/continual"
 	"github.com/gimbal-ml/gimbal/detect"
+	"github.com/gimbal-ml/gimbal/drift"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/probe"
 	"github.com/gimbal-ml/gimbal/weights"
@@ -15,6 +16,7 @@ import (
 func All() []method.Spec {
 	return slices.Concat(
 		detect.Methods(),
+		drift.Methods(),
 		probe.Methods(),
 		continual.Methods(),
 		weights.Methods(),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gimbal-ml/gimbal/encode"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -64,7 +65,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &held):
 		return exitGate
-	case errors.As(err, &wrong), errors.Is(err, method.ErrConfig):
+	case errors.As(err, &wrong), errors.Is(err, method.ErrConfig), errors.Is(err, encode.ErrOption):
 		return exitUsage
 	}
 	return exitFailed

@@ -136,7 +136,7 @@ func examples(s method.Spec) string {
 	}
 	for _, verb := range s.Verbs {
 		switch verb {
-		case "score", "predict":
+		case "score", "predict", "test", "watch":
 			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y", verb, in))
 		case "update", "forget":
 			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y -o model2.gimbal", verb, map[string]string{"update": "more.csv", "forget": "gone.csv"}[verb]))
@@ -148,9 +148,9 @@ func examples(s method.Spec) string {
 // withModel writes an example that needs a model which has the verb: first a fit that makes one.
 func (e *env) withModel(verb string, lines ...string) string {
 	best := -1
+	plain := func(s method.Spec) bool { return len(s.Inputs) == 1 && s.Inputs[0].Name == "in" }
 	for i, s := range e.specs {
-		plain := len(s.Inputs) == 1 && s.Inputs[0].Name == "in"
-		if s.Can(verb) && (best < 0 || plain && len(e.specs[best].Inputs) > 1) {
+		if s.Can(verb) && (best < 0 || plain(s) && !plain(e.specs[best])) {
 			best = i
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -131,7 +132,7 @@ func fixture(t *testing.T) {
 }
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), logits and one for each
-// input of any method; tasks/; states of train, a, b; a guard; checkpoints of linear layers.
+// input of any method; tasks/; images/ and a network that reads them; states of train, a, b; a guard; checkpoints of linear layers.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
@@ -151,7 +152,16 @@ func makePattern() error {
 		}
 	}
 	for name, rows := range tables {
-		if err := writeLines(filepath.Join(dir, name+".csv"), header, rows); err != nil {
+		head := header
+		if name == "logits" { // one column a class
+			head = "ant,bee,cat,y"
+			rows = slices.Clone(rows)
+			for i, row := range rows {
+				c := strings.Split(row, ",")
+				rows[i] = strings.Join(slices.Delete(c, 3, 4), ",")
+			}
+		}
+		if err := writeLines(filepath.Join(dir, name+".csv"), head, rows); err != nil {
 			return err
 		}
 	}
@@ -169,6 +179,12 @@ func makePattern() error {
 		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
 			return err
 		}
+	}
+	if err := writeNetwork(filepath.Join(dir, "net")); err != nil {
+		return err
+	}
+	if err := writeImages(filepath.Join(dir, "images")); err != nil {
+		return err
 	}
 	for _, line := range [][]string{
 		{"moments", "train.csv", "--label", "y", "-o", "train.moments"},

@@ -16,8 +16,9 @@ var commands = []struct {
 }{
 	{"The main job", []func(*env) *cobra.Command{newDemoCommand, newGuardCommand}},
 	{"Methods", []func(*env) *cobra.Command{
-		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newUpdateCommand, newForgetCommand, newApplyCommand, newCompareCommand, newPapersCommand, newClaimCommand,
+		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newPapersCommand, newClaimCommand,
 	}},
+	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
 }

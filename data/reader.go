@@ -1,9 +1,12 @@
 package data
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // Reader takes a model's state apart and remembers the first error, so that a loader reads in one go and checks once.
@@ -36,12 +39,34 @@ func (r *Reader) Floats(name string, shape ...int) []float64 {
 	return v
 }
 
-// Float32s is Floats, narrowed.
+// Float32s is Floats in single precision; values beyond it are not finite. A float32 tensor is read as it lies, for rows
+// that a model keeps may fill most of the memory.
 func (r *Reader) Float32s(name string, shape ...int) []float32 {
-	v := r.Floats(name, shape...)
-	out := make([]float32, len(v))
-	for i, x := range v {
-		out[i] = float32(x)
+	t, err := r.c.tensor(name, shape)
+	var out []float32
+	switch {
+	case err != nil:
+	case t.DType == F32:
+		var b []byte
+		if b, err = t.Bytes(); err == nil {
+			out = make([]float32, t.Len())
+			for i := range out {
+				out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+			}
+		}
+	default:
+		for _, v := range r.Floats(name, shape...) {
+			out = append(out, float32(v))
+		}
+	}
+	if i := num.Finite(out); err == nil && i >= 0 {
+		err = fmt.Errorf("tensor %q: value %d is %w", name, i, ErrFinite)
+	}
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		return nil
 	}
 	return out
 }

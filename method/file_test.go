@@ -36,6 +36,33 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
+// A Go caller has a value, the command line a pointer; anything else is refused, not a panic.
+func TestConfigurations(t *testing.T) {
+	_, s, _, _ := family()
+	in := data.Bundle{"in": rows(t, 6, 1)}
+	for _, cfg := range []any{Counted{Ridge: 0.25}, &Counted{Ridge: 0.25}} {
+		m, err := s.Fit(t.Context(), cfg, in)
+		if err != nil {
+			t.Fatalf("%T: %v", cfg, err)
+		}
+		if c, err := Save(s, cfg, m); err != nil || c.Meta["config"] != `{"ridge":0.25}` {
+			t.Errorf("%T: saved with %q, %v", cfg, c.Meta["config"], err)
+		}
+	}
+	m, err := s.Fit(t.Context(), s.Config(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []any{nil, (*Counted)(nil), 7, struct{}{}, Counted{Ridge: -1}} {
+		if _, err := s.Fit(t.Context(), cfg, in); !errors.Is(err, ErrConfig) {
+			t.Errorf("fit with %#v: %v", cfg, err)
+		}
+		if _, err := Save(s, cfg, m); !errors.Is(err, ErrConfig) {
+			t.Errorf("save with %#v: %v", cfg, err)
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	set, s, _, joined := family()
 	m, err := s.Fit(t.Context(), s.Config(), data.Bundle{"in": rows(t, 6, 1)})

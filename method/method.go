@@ -58,6 +58,8 @@ var verbs = []struct {
 	{"logits", reflect.TypeFor[Logiter]()},
 	{"update", reflect.TypeFor[Updater]()},
 	{"forget", reflect.TypeFor[Forgetter]()},
+	{"test", reflect.TypeFor[Tester]()},
+	{"watch", reflect.TypeFor[Watcher]()},
 }
 
 // Info is what a person must say of a method; the rest is derived.
@@ -196,8 +198,36 @@ func base[C, D any](info Info) Spec {
 	return Spec{
 		Info: info, Name: strings.ToLower(t.Name()), Params: params(t), Inputs: slots(reflect.TypeFor[D]()),
 		newConfig: func() any { return new(C) },
-		ready:     func(cfg any) error { c := *cfg.(*C); return Ready(&c) },
+		ready: func(cfg any) error {
+			c, err := configOf[C](cfg)
+			if err != nil {
+				return err
+			}
+			return Ready(&c)
+		},
 	}
+}
+
+// configOf takes a configuration as the value it is, or as the pointer that Spec.Config returns.
+func configOf[C any](cfg any) (c C, err error) {
+	switch cfg := cfg.(type) {
+	case C:
+		return cfg, nil
+	case *C:
+		if cfg != nil {
+			return *cfg, nil
+		}
+	}
+	return c, fmt.Errorf("%w: have a configuration of type %T, want %T", ErrConfig, cfg, c)
+}
+
+// with calls f with a configuration of the method's own type.
+func with[C, O any](cfg any, f func(C) (O, error)) (o O, err error) {
+	c, err := configOf[C](cfg)
+	if err != nil {
+		return o, err
+	}
+	return f(c)
 }
 
 func (s *Spec) learns(model reflect.Type) {
@@ -217,9 +247,11 @@ func Learned[C, D any, M Model](info Info, fit func(C, context.Context, D) (M, e
 		if err != nil {
 			return nil, err
 		}
-		return erase(fit(*cfg.(*C), ctx, d))
+		return with(cfg, func(c C) (Model, error) { return erase(fit(c, ctx, d)) })
 	}
-	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
+	s.load = func(cfg any, st *data.Checkpoint) (Model, error) {
+		return with(cfg, func(c C) (Model, error) { return erase(load(c, st)) })
+	}
 	return s
 }
 
@@ -228,7 +260,9 @@ func FromMoments[C any, M Model](info Info, needs moments.Needs, fit func(C, *mo
 	s := base[C, *data.Table](info)
 	s.learns(reflect.TypeFor[M]())
 	s.Needs = needs
-	s.fitMoments = func(cfg any, st *moments.State) (Model, error) { return erase(fit(*cfg.(*C), st)) }
+	s.fitMoments = func(cfg any, st *moments.State) (Model, error) {
+		return with(cfg, func(c C) (Model, error) { return erase(fit(c, st)) })
+	}
 	s.fit = func(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
 		t, err := bind[*data.Table](in)
 		if err != nil {
@@ -236,7 +270,9 @@ func FromMoments[C any, M Model](info Info, needs moments.Needs, fit func(C, *mo
 		}
 		return s.FitSource(ctx, cfg, t)
 	}
-	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
+	s.load = func(cfg any, st *data.Checkpoint) (Model, error) {
+		return with(cfg, func(c C) (Model, error) { return erase(load(c, st)) })
+	}
 	return s
 }
 
@@ -271,7 +307,7 @@ func Map[C, D any, O data.Value](info Info, apply func(C, context.Context, D) (O
 		if err != nil {
 			return nil, err
 		}
-		o, err := apply(*cfg.(*C), ctx, d)
+		o, err := with(cfg, func(c C) (O, error) { return apply(c, ctx, d) })
 		if err != nil {
 			return nil, err
 		}

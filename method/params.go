@@ -235,8 +235,12 @@ func (s Spec) Configure(flags map[string]string) (any, error) {
 }
 
 // MarshalConfig writes a configuration as JSON with the flags' names; zero fields, which stand for defaults, are left out.
+// Errors: ErrConfig for another method's configuration and for a value outside its range.
 func (s Spec) MarshalConfig(cfg any) ([]byte, error) {
-	v := reflect.ValueOf(cfg).Elem()
+	if err := s.ready(cfg); err != nil {
+		return nil, s.Wrap(err)
+	}
+	v := reflect.Indirect(reflect.ValueOf(cfg))
 	m := map[string]any{} // encoding/json sorts a map's keys: equal configurations, equal bytes
 	for i, p := range s.Params {
 		if f := v.Field(i); !f.IsZero() {

@@ -174,12 +174,9 @@ func (s *State) PooledCovariance() ([]float64, error) {
 			off[k*s.d+j] *= w
 		}
 	}
-	num.Gemm(true, false, s.d, s.d, len(names), -1, off, s.d, off, s.d, 1, c, s.d)
-	for i := range s.d { // rounding must leave neither asymmetry nor negative variances
+	num.Syrk(true, s.d, len(names), -1, off, s.d, 1, c, s.d)
+	for i := range s.d { // rounding must leave no negative variances
 		c[i*s.d+i] = max(c[i*s.d+i], 0)
-		for j := range i {
-			c[i*s.d+j] = c[j*s.d+i]
-		}
 	}
 	return c, nil
 }

@@ -127,7 +127,7 @@ func (c Ridge) problem(s *moments.State) (ridgeProblem, error) {
 	}
 	p.rows = 1 / inverse
 	d := len(p.center)
-	num.Gemm(false, true, d, d, k, float64(k), p.cross, k, p.cross, k, 1, p.cov, d) // and between the classes
+	num.Syrk(false, d, k, float64(k), p.cross, k, 1, p.cov, d) // and between the classes
 	return p, nil
 }
 

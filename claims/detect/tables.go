@@ -45,7 +45,7 @@ var (
 	tablesECOD   = tablesArmOf("ECOD", detect.ECOD{}.Fit)
 	tablesCOPOD  = tablesArmOf("COPOD", detect.COPOD{}.Fit)
 	tablesPCA    = tablesArmOf("PCA", func(ctx context.Context, train *data.Table) (*detect.PCAModel, error) {
-		return detect.PCA{}.Fit(ctx, train)
+		return detect.PCA{Share: 0.5}.Fit(ctx, train) // the paper's
 	})
 )
 

@@ -28,8 +28,8 @@ var strangers = []struct{ mark, name string }{
 	{"\xfd7zXZ", "xz; use gzip or zstd"},
 	{"\xff\xfe", "UTF-16 text; save it as UTF-8"},
 	{"\xfe\xff", "UTF-16 text; save it as UTF-8"},
-	{"\x89PNG", "a PNG image; save pixels as .npy or IDX"},
-	{"\xff\xd8\xff", "a JPEG image; save pixels as .npy or IDX"},
+	{"\x89PNG", "a PNG image; gimbal encode makes features of images"},
+	{"\xff\xd8\xff", "a JPEG image; gimbal encode makes features of images"},
 	{"%PDF", "PDF"},
 }
 

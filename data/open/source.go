@@ -152,7 +152,8 @@ func (s *Stream) next() (*pass, error) {
 // blockRows is how many rows of d features a block holds: BlockRows, fewer when that would be more than 64 MiB.
 func blockRows(d int) int { return max(1, min(data.BlockRows, (1<<24)/max(d, 1))) }
 
-// Blocks reads the table; see [data.Source]. Classes are numbered in order of appearance, the same in every pass.
+// Blocks reads the table; see [data.Source]. Classes are numbered in order of appearance, the same in every pass. From a
+// file the next block is read while the caller works on one, so two are in memory.
 func (s *Stream) Blocks(ctx context.Context) iter.Seq2[*data.Table, error] {
 	return func(yield func(*data.Table, error) bool) {
 		p, err := s.next()
@@ -161,7 +162,11 @@ func (s *Stream) Blocks(ctx context.Context) iter.Seq2[*data.Table, error] {
 			return
 		}
 		defer p.in.close()
-		var b rows.Block
+		if s.regular {
+			s.overlapped(ctx, p, yield)
+			return
+		}
+		var b rows.Block // a pipe may keep its reader waiting for ever: nothing is begun that may have to be given up
 		for done := 0; ; done += b.N {
 			t, err := s.block(ctx, p, &b, done)
 			if err == io.EOF {
@@ -171,6 +176,50 @@ func (s *Stream) Blocks(ctx context.Context) iter.Seq2[*data.Table, error] {
 				return
 			}
 		}
+	}
+}
+
+// overlapped reads blocks on a goroutine of its own, which has ended when overlapped returns.
+func (s *Stream) overlapped(ctx context.Context, p *pass, yield func(*data.Table, error) bool) {
+	type result struct {
+		table *data.Table
+		from  *rows.Block
+		err   error
+	}
+	free, read, quit := make(chan *rows.Block, 2), make(chan result), make(chan struct{})
+	free <- new(rows.Block)
+	free <- new(rows.Block)
+	go func() {
+		defer close(read)
+		for done := 0; ; {
+			var b *rows.Block
+			select {
+			case b = <-free:
+			case <-quit:
+				return
+			}
+			t, err := s.block(ctx, p, b, done)
+			done += b.N
+			select {
+			case read <- result{t, b, err}:
+			case <-quit:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	defer func() {
+		close(quit)
+		for range read { // until the goroutine has let go of the file
+		}
+	}()
+	for r := range read {
+		if r.err == io.EOF || !yield(r.table, r.err) || r.err != nil {
+			return
+		}
+		free <- r.from
 	}
 }
 

@@ -139,7 +139,7 @@ func (c *Chol) invert(lo, hi int, w []float64) {
 }
 
 // Condition estimates the condition number ‖A‖₁·‖A⁻¹‖₁ from below, nearly always within a factor of three, in a few
-// products and solutions of O(n²) (hager1984condition; higham1988fortran).
+// products and solutions of O(n²) (Hager 1984; Higham 1988).
 func (c *Chol) Condition() float64 {
 	product := func(x []float64) { // A·x = L·(Lᵀ·x)
 		t := make([]float64, c.n)

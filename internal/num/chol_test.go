@@ -33,6 +33,9 @@ func triangleOf[T Float](r *rand.Rand, n, lda int, low bool) []T {
 func testTrsm[T Float](t *testing.T, rounding float64) {
 	r := rand.New(rand.NewPCG(24, 1))
 	for c, s := range [][2]int{{1, 1}, {2, 3}, {31, 1}, {32, 70}, {33, 5}, {70, 1}, {100, 65}, {129, 20}} {
+		if raceEnabled && s[0] > 70 {
+			continue
+		}
 		size, sides := s[0], s[1]
 		for mode := range 8 {
 			left, low, trans := mode&1 != 0, mode&2 != 0, mode&4 != 0
@@ -141,7 +144,7 @@ func TestCholeskyFactors(t *testing.T) {
 					for k := range n {
 						sum += c.l[i*n+k] * c.l[j*n+k]
 					}
-					if math.Abs(sum-a[i*n+j]) > float64(n+2)*0x1p-53*math.Sqrt(a[i*n+i]*a[j*n+j]) { // higham2002accuracy, theorem 10.3
+					if math.Abs(sum-a[i*n+j]) > float64(n+2)*0x1p-53*math.Sqrt(a[i*n+i]*a[j*n+j]) { // Higham 2002, theorem 10.3
 						t.Fatalf("n %d: (LLᵀ)[%d,%d] = %v, want %v", n, i, j, sum, a[i*n+j])
 					}
 				}

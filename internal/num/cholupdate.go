@@ -13,7 +13,7 @@ func (c *Chol) Update(x []float64, k int) bool {
 
 // Downdate makes c the factor of A − XᵀX for the k rows of x (k×n), in O(k·n²). It reports false, c unchanged, when that
 // is not positive definite to working precision. What is left is as accurate as A − XᵀX is well conditioned beside A.
-// Source: the method of LINPACK (dongarra1979linpack, chapter 10), analysed in stewart1979effects.
+// Source: the method of LINPACK (LINPACK users' guide, chapter 10), analysed in Stewart 1979.
 func (c *Chol) Downdate(x []float64, k int) bool {
 	return c.change(x, k, (*Chol).subtract)
 }

@@ -13,7 +13,7 @@ const (
 
 // conquest finds the eigenvalues and eigenvectors of a tridiagonal matrix by divide and conquer: two halves, less what
 // joins them, are solved; the whole is their sum with one rank-one matrix, whose eigenvalues are the roots of a secular
-// equation. Source: cuppen1981divide; gu1995divide for vectors that are orthogonal to the last digit.
+// equation. Source: Cuppen 1981; Gu and Eisenstat 1995 for vectors that are orthogonal to the last digit.
 type conquest struct {
 	n, workers int
 	d, e       []float64 // d becomes the eigenvalues, in no order; e is kept

@@ -10,7 +10,7 @@ import (
 // It reports false when a holds NaN or Inf, or when the iteration does not converge.
 //
 // A is reduced to a tridiagonal matrix by blocked reflections, whose eigenvectors are found by divide and conquer
-// (cuppen1981divide, gu1995divide) and reflected back. Residual and loss of orthogonality are a small multiple of
+// (Cuppen 1981, Gu and Eisenstat 1995) and reflected back. Residual and loss of orthogonality are a small multiple of
 // 2⁻⁵³·n times ‖A‖ and one; eigenvalues far below ‖A‖ have that absolute error too. The bits do not depend on the thread count.
 func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 	if n <= 0 {

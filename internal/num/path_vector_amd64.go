@@ -22,6 +22,10 @@ var vectorAVX512 = vectorPath{
 	layerNormRowsGradient: func(dx []float32, dgain, dshift []float64, dy, x, gain []float32, mean, inverse []float64) {
 		layerNormRowsGradientAVX512(&dx[0], &dgain[0], &dshift[0], &dy[0], &x[0], &gain[0], &mean[0], &inverse[0], len(mean), len(gain))
 	},
+	expWide: func(dst, x []float64, top, scale float64) float64 {
+		return expWideAVX512(&dst[0], &x[0], len(x), top, scale)
+	},
+	expSumWide: func(x []float64, top float64) float64 { return expSumWideAVX512(&x[0], len(x), top) },
 	columnSums: func(sums []float64, x []float32, cols int) { columnSumsAVX512(&sums[0], &x[0], len(x)/cols, cols) },
 }
 
@@ -47,6 +51,10 @@ var vectorAVX2 = vectorPath{
 	layerNormRowsGradient: func(dx []float32, dgain, dshift []float64, dy, x, gain []float32, mean, inverse []float64) {
 		layerNormRowsGradientAVX2(&dx[0], &dgain[0], &dshift[0], &dy[0], &x[0], &gain[0], &mean[0], &inverse[0], len(mean), len(gain))
 	},
+	expWide: func(dst, x []float64, top, scale float64) float64 {
+		return expWideAVX2(&dst[0], &x[0], len(x), top, scale)
+	},
+	expSumWide: func(x []float64, top float64) float64 { return expSumWideAVX2(&x[0], len(x), top) },
 	columnSums: func(sums []float64, x []float32, cols int) { columnSumsAVX2(&sums[0], &x[0], len(x)/cols, cols) },
 }
 

@@ -99,3 +99,20 @@ func columnSumsPortable(sums []float64, x []float32, cols int) {
 		}
 	}
 }
+
+func expWidePortable(dst, x []float64, top, scale float64) float64 {
+	sum := 0.0
+	for i, v := range x {
+		dst[i] = math.Exp((v - top) * scale)
+		sum += dst[i]
+	}
+	return sum
+}
+
+func expSumWidePortable(x []float64, top float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(v - top)
+	}
+	return sum
+}

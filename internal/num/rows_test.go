@@ -331,6 +331,51 @@ func TestColumnSumsAndShifts(t *testing.T) {
 	})
 }
 
+// TestExponentialsInFloat64 compares with math.Exp, over all exponents down to the denormal, and holds the last places.
+func TestExponentialsInFloat64(t *testing.T) {
+	onEveryPath(t, func(t *testing.T) {
+		const n = 20_003
+		x, dst := make([]float64, n), make([]float64, n)
+		for i := range x {
+			x[i] = -750 * float64(i) / n
+		}
+		x[5], x[6] = math.Inf(-1), -1e300
+		sum := active.vector.expWide(dst, x, 0, 1)
+		want := 0.0
+		for i, v := range dst {
+			exact := math.Exp(x[i])
+			_, e := math.Frexp(exact)
+			// One place of ours and one of math.Exp's.
+			if want += exact; !(math.Abs(v-exact) <= 2*math.Ldexp(1, max(e-53, -1074))) {
+				t.Fatalf("exp(%v) = %v, want %v", x[i], v, exact)
+			}
+		}
+		if !(math.Abs(sum-want) <= 1e-12*want) || !(math.Abs(active.vector.expSumWide(x, 0)-want) <= 1e-12*want) {
+			t.Errorf("sum %v and %v, want %v", sum, active.vector.expSumWide(x, 0), want)
+		}
+		for size := range 20 {
+			y, z := slices.Clone(x[:size]), make([]float64, size)
+			for i := range y {
+				y[i] = float64(i*7%5) - 1e3
+				z[i] = math.Exp((y[i] + 996) / 2.5)
+			}
+			total := 0.0
+			for _, v := range z {
+				total += v
+			}
+			Softmax(y, y, 2.5)
+			for i, v := range y {
+				if !(math.Abs(v-z[i]/total) <= 1e-15) {
+					t.Fatalf("softmax of %d: [%d] = %v, want %v", size, i, v, z[i]/total)
+				}
+			}
+		}
+		if nan := LogSumExp([]float64{1, math.NaN(), 2}); nan == nan {
+			t.Errorf("log-sum-exp with NaN is %v", nan)
+		}
+	})
+}
+
 func BenchmarkRows(b *testing.B) {
 	const rows, cols = 32, 256
 	x, y, dy, wide := make([]float32, rows*cols), make([]float32, rows*cols), make([]float32, rows*cols), make([]float64, cols)

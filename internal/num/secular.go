@@ -11,7 +11,7 @@ const (
 // vectors (k×k), components in the given order.
 //
 // The roots come with their distances from all of d to full relative accuracy. From them the z is computed whose exact
-// eigenvalues they are: its eigenvectors are orthogonal however close the roots lie (gu1995divide, section 3).
+// eigenvalues they are: its eigenvectors are orthogonal however close the roots lie (Gu and Eisenstat 1995, section 3).
 func (s *secular) solve(rho float64, vectors []float64, order []int, workers int) []float64 {
 	k := len(s.d)
 	values, exact := make([]float64, k), make([]float64, k)
@@ -67,7 +67,7 @@ func (s *secular) solve(rho float64, vectors []float64, order []int, workers int
 // root returns root j of 1 + rho·Σ z²/(d − λ) = 0, which lies between d[j] and d[j+1], and writes d − λ to gaps.
 //
 // The nearer of the two is the origin, so that the root's distance from it has no cancellation. Each step fits the sum of
-// the poles on either side by one pole at the neighbour, value and slope (bunch1978rank); a bracket keeps it from leaving.
+// the poles on either side by one pole at the neighbour, value and slope (Bunch, Nielsen and Sorensen 1978); a bracket keeps it from leaving.
 func (s *secular) root(j int, rho float64, gaps []float64) float64 {
 	d, z, k := s.d, s.z, len(s.d)
 	// f is 1/rho + psi + phi at origin + tau, with the slopes of both.
@@ -114,7 +114,7 @@ func (s *secular) root(j int, rho float64, gaps []float64) float64 {
 			lo, hi, tau = -tau, 0, -tau
 		}
 	}
-	// What rounding leaves of f grows like the root of the number of terms; up to k times unit would do (gu1995divide, 3.3).
+	// What rounding leaves of f grows like the root of the number of terms; up to k times unit would do (Gu and Eisenstat 1995, 3.3).
 	tolerance := unit * (4 + math.Sqrt(float64(k)))
 	for range secularSteps {
 		psi, phi, psiSlope, phiSlope := evaluate(tau)

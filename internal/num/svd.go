@@ -24,7 +24,7 @@ const (
 // smallness is known; below 2⁻⁶⁰·s₀ they are given as zero. U and V are orthogonal to working precision in all columns.
 //
 // A is reduced to triangular R; eigenvectors of RᵀR, level by level of size, make its columns almost orthogonal, and
-// one-sided Jacobi rotations make them so to the last digit (hestenes1958inversion; drmac2008jacobi for the idea of a
+// one-sided Jacobi rotations make them so to the last digit (Hestenes 1958; Drmač and Veselić 2008 for the idea of a
 // start from which few rotations are left). The bits do not depend on the thread count.
 func SVD(a []float64, m, n int) (u, s, v []float64, ok bool) {
 	if m < n {

@@ -27,6 +27,8 @@ type vectorPath struct {
 	lower                 func(dst, x []float32, a, b float64)   // (x − a) − b
 	layerNormRows         func(dst, x, gain, shift []float32, mean, inverse []float64, epsilon float64)
 	layerNormRowsGradient func(dx []float32, dgain, dshift []float64, dy, x, gain []float32, mean, inverse []float64)
+	expWide               func(dst, x []float64, top, scale float64) float64 // exp((x − top)·scale), and their sum
+	expSumWide            func(x []float64, top float64) float64             // Σexp(x − top)
 	columnSums            func(sums []float64, x []float32, cols int)
 }
 

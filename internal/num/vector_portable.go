@@ -111,7 +111,7 @@ var vectorPortable = vectorPath{
 	softmaxRows: softmaxRowsPortable, softmaxRowsGradient: softmaxRowsGradientPortable,
 	expSum: expSumPortable, lower: lowerPortable,
 	layerNormRows: layerNormRowsPortable, layerNormRowsGradient: layerNormRowsGradientPortable,
-	columnSums: columnSumsPortable,
+	columnSums: columnSumsPortable, expWide: expWidePortable, expSumWide: expSumWidePortable,
 }
 
 // each makes a kernel of a function in float64.

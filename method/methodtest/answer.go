@@ -64,7 +64,55 @@ func (t *T) ask(m method.Model, q *data.Table) (as []answer) {
 		out, err := p.Predict(q)
 		as = append(as, t.tableAnswer("predict", n, out, err))
 	}
+	if c, ok := m.(method.Tester); ok {
+		out, err := c.Test(t.ctx, q)
+		as = append(as, t.comparison(out, err))
+	}
+	if w, ok := m.(method.Watcher); ok {
+		s := w.Watch()
+		err := s.Observe(t.ctx, q)
+		as = append(as, watched(s, err))
+	}
 	return as
+}
+
+// comparison is what a test says as an answer. Parts have no order of their own beyond the columns'.
+func (t *T) comparison(c *method.Comparison, err error) answer {
+	if err != nil {
+		return answer{verb: "test", err: err}
+	}
+	if c == nil {
+		t.Fatalf("test: no comparison and no error")
+	}
+	a := answer{verb: "test", rows: 1}
+	add := func(name string, v float64) { a.columns, a.values = append(a.columns, name), append(a.values, v) }
+	flag := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	add("drift", flag(c.Drift))
+	add("p-value", c.PValue)
+	for _, p := range append([]method.Part{{Statistic: c.Statistic, Effect: c.Effect, Visible: c.Visible}}, c.Parts...) {
+		for _, v := range []struct {
+			name  string
+			value float64
+		}{{"statistic", p.Statistic}, {"effect", p.Effect.Value}, {"low", p.Effect.Low}, {"high", p.Effect.High}, {"visible", p.Visible}, {"part's p-value", p.PValue}, {"corrected", p.Corrected}, {"part's drift", flag(p.Drift)}} {
+			add(p.Name+" "+v.name, v.value)
+		}
+	}
+	return a
+}
+
+// watched is how a stream stands as an answer.
+func watched(s method.Stream, err error) answer {
+	if err != nil {
+		return answer{verb: "watch", err: err}
+	}
+	w := s.Watched()
+	return answer{verb: "watch", rows: 1, columns: []string{"rows", "alarm row", "alarm column", "change row", "evidence", "threshold", "visible", "within"},
+		values: []float64{float64(w.Rows), float64(w.AlarmRow), float64(w.AlarmColumn), float64(w.ChangeRow), w.Evidence, w.Threshold, w.Visible, float64(w.Within)}}
 }
 
 func (t *T) tableAnswer(verb string, n int, out *data.Table, err error) answer {

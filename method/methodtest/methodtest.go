@@ -199,6 +199,13 @@ var checks = []Check{
 	{Name: "cancel", Run: checkCancel},
 	{Name: "update", When: func(s method.Spec) bool { return s.Can("update") }, Run: checkUpdate},
 	{Name: "forget", When: func(s method.Spec) bool { return s.Can("forget") }, Run: checkForget},
+	{Name: "comparison", When: canTest, Run: checkComparison},
+	{Name: "window-order", When: canTest, Run: checkWindowOrder},
+	{Name: "exchange", When: canTest, Run: checkExchange},
+	{Name: "null-rate", When: canTest, Run: checkNullRate},
+	{Name: "planted-drift", When: func(s method.Spec) bool { return canTest(s) || canWatch(s) }, Run: checkPlantedDrift},
+	{Name: "false-alarms", When: canWatch, Run: checkFalseAlarms},
+	{Name: "pieces", When: canWatch, Run: checkPieces},
 }
 
 // Names lists the checks, in the order in which they run.

@@ -22,7 +22,7 @@ type lanes struct {
 }
 
 // hoisted is how many constants have a register; the arithmetic needs the others.
-const hoisted = 18
+const hoisted = 10
 
 // kernel emits a function. What emit asks for as constants is loaded ahead of it where registers are many: a first run
 // into a context that is thrown away finds out which they are.

@@ -37,6 +37,7 @@ var files = []struct {
 	{"activation_amd64", activationFile},
 	{"rows_amd64", rowsFile},
 	{"gemv_amd64", gemvFile},
+	{"double_amd64", doubleFile},
 }
 
 var neonFiles = []struct {

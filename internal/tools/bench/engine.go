@@ -10,7 +10,7 @@ import (
 func engineRows() []*row {
 	var out []*row
 	add := func(name, request string, prepare func() func()) {
-		out = append(out, &row{name: name, threads: []int{1, 2}, peer: "torch", label: "PyTorch", goal: 1,
+		out = append(out, &row{name: name, threads: []int{1, 2}, peer: "engine", label: "PyTorch", goal: 1,
 			request: func(reps int) string { return fmt.Sprintf("%s %d", request, reps) }, prepare: prepare})
 	}
 	add("training step, MLP 784×512×512×10, batch 256", "mlp 784 512 512 10 256", func() func() {

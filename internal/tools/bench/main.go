@@ -40,7 +40,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range append(rows(), engineRows()...) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), engineRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}
@@ -94,7 +94,7 @@ func roofline() ceiling {
 type row struct {
 	name    string
 	threads []int
-	peer    string // openblas, python or torch
+	peer    string // openblas, python, torch or engine
 	label   string // what the peer runs
 	request func(reps int) string
 	flops   float64 // that either side does at least; 0: not known
@@ -105,13 +105,26 @@ type row struct {
 }
 
 // measure prints the row at a number of threads.
-func (r *row) measure(dir string, threads int, peak ceiling) error {
+func (r *row) measure(dir string, threads int, peak ceiling) (err error) {
+	defer func() {
+		switch failed := recover().(type) {
+		case nil:
+		case rowFailed:
+			err = failed.error
+		default:
+			panic(failed)
+		}
+	}()
 	command := []string{filepath.Join(dir, "out", "openblas")}
 	switch r.peer {
 	case "python":
 		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "peer.py")}
-	case "torch":
-		command = []string{filepath.Join(dir, ".venv", "bin", "python"), filepath.Join(dir, "engine.py")}
+	case "torch", "engine":
+		python, err := torchPython(dir)
+		if err != nil {
+			return err
+		}
+		command = []string{python, filepath.Join(dir, map[string]string{"torch": "peer.py", "engine": "engine.py"}[r.peer])}
 	}
 	p, err := startPeer(command, threads)
 	if err != nil {

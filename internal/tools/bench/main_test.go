@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -8,7 +9,7 @@ import (
 
 // TestRequestsNameTheRowsSizes: a request is made when the row is measured; it must still name the row's own work.
 func TestRequestsNameTheRowsSizes(t *testing.T) {
-	for _, r := range append(rows(), engineRows()...) {
+	for _, r := range slices.Concat(rows(), houseRows("bench"), engineRows()) {
 		name := strings.NewReplacer(",", "", "×", " ").Replace(r.name)
 		for _, size := range strings.Fields(r.request(1))[1:4] {
 			found := false

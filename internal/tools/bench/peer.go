@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -56,4 +58,14 @@ func (p *peer) ask(request string) (float64, error) {
 func (p *peer) stop() {
 	p.in.Close()
 	p.cmd.Wait() // its exit status says nothing that its answers did not
+}
+
+// torchPython finds a Python that has PyTorch: the peers' own, or the system's, which Debian's python3-torch serves.
+func torchPython(dir string) (string, error) {
+	for _, python := range []string{filepath.Join(dir, ".venv", "bin", "python"), "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import torch, numpy").Run() == nil {
+			return python, nil
+		}
+	}
+	return "", errors.New("PyTorch is not installed (bench/install.sh tries to)")
 }
