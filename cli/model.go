@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
@@ -66,7 +67,19 @@ func (e *env) saveModel(ctx context.Context, path string, m *model, done string,
 			return err
 		}
 	}
-	return e.saveSealed(ctx, path, c, done, fields)
+	var said object // what the method says about its model
+	for _, key := range metaKeys(c) {
+		if name, ok := strings.CutPrefix(key, "state/"+m.spec.Name+"."); ok {
+			said = append(said, field{name, c.Meta[key]})
+		}
+	}
+	if err := e.saveSealed(ctx, path, c, done, append(fields, said...)); err != nil || e.json {
+		return err
+	}
+	for _, f := range said {
+		e.say("  %s: %s", f.name, f.value)
+	}
+	return nil
 }
 
 // saveSealed writes a sealed checkpoint and tells about it.

@@ -1,6 +1,25 @@
 package cli
 
-import "testing"
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestFitTellsWhatTheMethodSaysOfItsModel(t *testing.T) {
+	fixture(t)
+	args := []string{"fit", "detect/gaussianad", "--train", "train.csv", "--label", "y", "-o", "g.gimbal"}
+	if r := gimbal(args...); r.code != 0 || !strings.Contains(r.errOut, "layer 1: 4 columns") || !strings.Contains(r.errOut, "threshold: ") {
+		t.Errorf("exit %d: %s", r.code, r.errOut)
+	}
+	var o map[string]any
+	if err := json.Unmarshal([]byte(must(t, append(args, "--json")...)), &o); err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := o["layer 1"].(string); !ok || !strings.Contains(text, "4 directions") {
+		t.Errorf("as JSON: %v", o)
+	}
+}
 
 func TestFitRefinesByFurtherFiles(t *testing.T) {
 	fixture(t)

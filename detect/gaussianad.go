@@ -282,9 +282,24 @@ func (m *GaussianADModel) Layers() []GaussianADLayer {
 	return out
 }
 
-// State returns the model as tensors, those of the l-th layer with its number before their names.
+// gaussianADShare is the share of normal rows whose threshold is written down with the model, the paper's.
+const gaussianADShare = 0.9973
+
+// State returns the model as tensors, those of the l-th layer with its number before their names. What was learned of each
+// layer, the threshold and whether it can be trusted stand in its metadata.
 func (m *GaussianADModel) State() *data.Checkpoint {
 	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{"rows": data.Int64Tensor([]int64{int64(m.rows)}, 1), "layers": data.Int64Tensor([]int64{int64(len(m.layers))}, 1)}}
+	for l, layer := range m.Layers() {
+		st.Meta[fmt.Sprintf("gaussianad.layer %d", l+1)] = fmt.Sprintf("%d columns: %d directions count, %d do not vary; shrinkage %.4g", layer.Columns, layer.Directions, layer.Dropped, layer.Intensity)
+	}
+	if limit, err := m.Threshold(gaussianADShare); err == nil {
+		expected, calibrated, _ := m.FalseAlarms(gaussianADShare)
+		advice := ""
+		if !calibrated {
+			advice = fmt.Sprintf("; from only %d rows up to %.4f are above: choose a threshold on rows kept back", m.rows, expected)
+		}
+		st.Meta["gaussianad.threshold"] = fmt.Sprintf("%.6g, above which %.4f of normal rows are if they are Gaussian and many were learned%s", limit, 1-gaussianADShare, advice)
+	}
 	for l, layer := range m.layers {
 		d, r := layer.whiten.D, layer.whiten.R
 		st.Add(fmt.Sprintf("%d/", l+1), &data.Checkpoint{Tensors: map[string]data.Tensor{

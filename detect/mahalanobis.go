@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
@@ -427,6 +428,13 @@ func (m *MahalanobisModel) State() *data.Checkpoint {
 		"weights": data.Float64Tensor(m.weights, len(m.weights)),
 		"bias":    data.Float64Tensor([]float64{m.bias}, 1),
 	}}
+	if len(m.spans) > 1 {
+		var words []string
+		for _, w := range m.weights {
+			words = append(words, fmt.Sprintf("%.6g", w))
+		}
+		st.Meta["mahalanobis.weights"] = fmt.Sprintf("%s of the layers' squared distances, and %.6g", strings.Join(words, " "), m.bias)
+	}
 	for l, w := range m.whiten {
 		st.Add(fmt.Sprintf("%d/", l+1), &data.Checkpoint{Tensors: map[string]data.Tensor{
 			"center":   data.Float64Tensor(w.Center, w.D),
