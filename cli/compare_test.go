@@ -28,6 +28,13 @@ func TestCompareScoresAgreesWithScore(t *testing.T) {
 	for _, o := range list {
 		id := o["method"].(string)
 		seen[id]++
+		if s, _ := newEnv(t.Context(), specs(), nil, nil, nil).spec(id); s.TwoClasses {
+			if note, _ := o["note"].(string); !strings.Contains(note, "two classes") {
+				t.Errorf("%s, on three classes: note %q", id, note)
+			}
+			seen[id]++ // one line that says so, instead of one a file
+			continue
+		}
 		if o["note"] != nil {
 			t.Errorf("%s has no result: %v", id, o["note"])
 			continue
@@ -91,7 +98,7 @@ func TestCompareListsFailures(t *testing.T) {
 			want = "takes logits, and a head needs at least 2 labelled classes"
 		case len(s.Inputs) == 2 && s.Inputs[1].Name == headSlot:
 			want = "takes a last layer, and a head needs at least 2 labelled classes"
-		case s.Needs&moments.Classes != 0:
+		case s.Needs&moments.Classes != 0, s.TwoClasses:
 			want = "labels needed"
 		}
 		if got, ok := failed[s.ID()]; ok != (want != "") || !strings.Contains(got, want) {
