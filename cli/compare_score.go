@@ -35,7 +35,7 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 	if err != nil {
 		return err
 	}
-	c, err := newContest(ctx, e.steps, list, choice, train)
+	c, err := newContest(ctx, e.steps, learners(list), choice, train)
 	if err != nil {
 		return named(o.train, err)
 	}

@@ -16,7 +16,7 @@ var commands = []struct {
 }{
 	{"The main job", []func(*env) *cobra.Command{newDemoCommand, newGuardCommand}},
 	{"Methods", []func(*env) *cobra.Command{
-		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newUpdateCommand, newForgetCommand, newApplyCommand, newCompareCommand, newPapersCommand, newClaimCommand,
+		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newUpdateCommand, newForgetCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
