@@ -54,8 +54,12 @@ func writeRegrets(to io.Writer, list []regret) error {
 		fixed = fixed || best
 		return !best
 	})
-	fmt.Fprintln(to, "| strategy | sets | AUROC | regret, 95 % interval over sets | worst | within 1 point | regret, tables | features | classes |")
-	fmt.Fprintln(to, "|---|---|---|---|---|---|---|---|---|")
+	chosen := map[string]float64{}
+	for _, r := range by["chosen"][""] {
+		chosen[r.set] = r.auroc
+	}
+	fmt.Fprintln(to, "| strategy | sets | AUROC | regret, 95 % interval over sets | worst | within 1 point | chosen less this, 95 % interval | regret, tables | features | classes |")
+	fmt.Fprintln(to, "|---|---|---|---|---|---|---|---|---|---|")
 	for _, name := range names {
 		sets := by[name][""]
 		reached, worst, close := 0.0, 0.0, 0
@@ -67,8 +71,20 @@ func writeRegrets(to io.Writer, list []regret) error {
 			}
 		}
 		e := means[name]
-		fmt.Fprintf(to, "| %s | %d | %.2f | %.2f [%.2f, %.2f] | %.2f | %.0f %% |", name, len(sets), 100*reached, 100*e.Value, 100*e.Low, 100*e.High, 100*worst, 100*float64(close)/float64(len(sets)))
+		var ours, theirs []float64
+		for _, r := range sets {
+			ours, theirs = append(ours, chosen[r.set]), append(theirs, r.auroc)
+		}
+		gain, err := metric.PairedMean(ours, theirs)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(to, "| %s | %d | %.2f | %.2f [%.2f, %.2f] | %.2f | %.0f %% | %+.2f [%+.2f, %+.2f] |", name, len(sets), 100*reached, 100*e.Value, 100*e.Low, 100*e.High, 100*worst, 100*float64(close)/float64(len(sets)), 100*gain.Value, 100*gain.Low, 100*gain.High)
 		for _, k := range kinds {
+			if len(by[name][k]) == 0 {
+				fmt.Fprint(to, " – |")
+				continue
+			}
 			sum := 0.0
 			for _, r := range by[name][k] {
 				sum += (r.best - r.auroc) / float64(len(by[name][k]))
