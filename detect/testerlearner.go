@@ -22,7 +22,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // TesterLearner learns the plane that parts two classes and certifies how near its error is to the best plane's, or refuses.
 //
 // Such a bound holds for Gaussian rows and for few others, and a learner that just assumes them fails silently. This one, that of
-// Gollakota, Klivans, Stavropoulos and Vasilyan (2023), tests everything its bound uses, and only that. It learns from half
+// Gollakota, Klivans, Stavropoulos and Vasilyan (2023), tests what its bound rests on, where it does. It learns from half
 // of the rows: projected gradient descent on a smooth ramp loss, from many starts and at three widths. On the other half it tests, in this order:
 //
 //	moments       all moments of columns and pairs of them, up to Degree, are a Gaussian's
@@ -39,7 +39,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Score:   N values ≥ 0, squared distance from the center of the rows learned from, in the units in which they were certified, higher = farther from what the certificate is about. For Gaussian rows it is χ² with D degrees.
 // Predict: N×2 probabilities of the classes, the same for all rows of a side: the share of each class found there among held-back rows, one row added to each. The certificate is about sides, not about single rows.
 // Errors:  ErrLabels unless rows of exactly two classes are all labelled; ErrShape for too few rows, and on another width; ErrDegenerate when columns determine each other; ErrRefused, a [TesterLearnerRefusal], when a test does not hold: it names the test, where, its statistic and threshold.
-// Differs: the paper's constants are worst cases; here the thresholds are quantiles under the Gaussian, of all tests together, found by simulation, and the bound is computed for the Gaussian: for Massart noise from what the gradient must be at an angle, for adversarial noise less the most that flipped labels can take from it, with 95 % confidence over held-back rows. Full gradients with line search instead of one row at a time. Moments of three and more columns are not tested; whitening is ours. Log-concave rows that are not Gaussian are refused as soon as the sample shows it.
+// Differs: the paper's constants are worst cases; here the thresholds are quantiles under the Gaussian, of all tests together, found by simulation, and the bound is computed for the Gaussian: for Massart noise from what the gradient must be at an angle, for adversarial noise less the most that flipped labels can take from it, with 95 % confidence over held-back rows. Full gradients with line search instead of one row at a time. What passes is Gaussian as far as its rows show; the paper proves its bound for all rows that pass. Its bands are not split by label, moments of three and more columns are not tested, and whitening is ours. Log-concave rows that are not Gaussian are refused as soon as the sample shows it.
 // Source:  gollakota2023tester, Algorithm 1.
 // Claim:   claims/detect/testerlearner.go.
 type TesterLearner struct {
