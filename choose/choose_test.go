@@ -266,7 +266,7 @@ func TestMadeRows(t *testing.T) {
 }
 
 func TestRankDependsOnTheSeedAlone(t *testing.T) {
-	table := clouds(t, 200, 3, 4, 3)
+	table := clouds(t, 120, 3, 4, 3)
 	list := slices.DeleteFunc(Candidates(catalog.All()), func(c Candidate) bool { return !c.TakesRows() || c.Spec.Family != "detect" })
 	rank := func(seed uint64) *Ranking {
 		r, err := Rank(t.Context(), Options{Splits: 2, Seed: seed}, table, len(list), FitRows(list))
@@ -315,8 +315,8 @@ func TestRankFindsWhatFits(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := slices.DeleteFunc(Candidates(catalog.All()), func(c Candidate) bool { return !c.TakesRows() || c.Spec.Family != "detect" })
-	train, ask := ring(400), ring(200)
-	ranking, err := Rank(t.Context(), Options{}, train, len(list), FitRows(list))
+	train, ask := ring(300), ring(200)
+	ranking, err := Rank(t.Context(), Options{Splits: 3}, train, len(list), FitRows(list))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func massart(r *rand.Rand, rate float64) func([]float64) bool {
 
 // TestTesterLearnerFalseAlarms: the tests refuse Gaussian rows as often as they may, whatever the noise and the covariance.
 func TestTesterLearnerFalseAlarms(t *testing.T) {
-	tables := 120
+	tables := 100
 	if testing.Short() {
 		tables = 60
 	}
@@ -118,10 +118,10 @@ func TestTesterLearnerCertificateHolds(t *testing.T) {
 			cfg  detect.TesterLearner
 			flip func(r *rand.Rand) func([]float64) bool
 		}{
-			{"Massart", detect.TesterLearner{Noise: 0.3, Level: 0.02, Seed: seed}, func(r *rand.Rand) func([]float64) bool {
+			{"Massart", detect.TesterLearner{Noise: 0.3, Level: 0.05, Seed: seed}, func(r *rand.Rand) func([]float64) bool {
 				return func(row []float64) bool { return row[1] > 0 && r.Float64() < 0.3 } // noisy on one half only
 			}},
-			{"adversarial", detect.TesterLearner{Adversarial: true, Level: 0.02, Seed: seed}, func(r *rand.Rand) func([]float64) bool {
+			{"adversarial", detect.TesterLearner{Adversarial: true, Level: 0.05, Seed: seed}, func(r *rand.Rand) func([]float64) bool {
 				return func(row []float64) bool { return math.Abs(row[0]) < 0.2 && row[0]*row[1] < -0.1 && r.Float64() < 0.4 }
 			}},
 		} {
@@ -202,6 +202,7 @@ func TestTesterLearnerRefuses(t *testing.T) {
 			}
 		}, "disagreement"},
 	} {
+		c.cfg.Level = 0.05 // fewer simulated tables
 		_, err := c.cfg.Fit(t.Context(), halfspace(t, r, n, d, c.draw, massart(r, 0.1)))
 		var refusal *detect.TesterLearnerRefusal
 		if !errors.As(err, &refusal) || !errors.Is(err, method.ErrRefused) {
@@ -220,16 +221,16 @@ func TestTesterLearnerRefuses(t *testing.T) {
 func TestTesterLearnerExcess(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 0))
 	table := halfspace(t, r, 3000, 4, gaussianRow(r), massart(r, 0.1))
-	m, err := detect.TesterLearner{}.Fit(t.Context(), table)
+	m, err := detect.TesterLearner{Level: 0.05}.Fit(t.Context(), table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	excess := m.Certificate().Excess
-	if _, err := (detect.TesterLearner{Excess: 1.01 * excess}).Fit(t.Context(), table); err != nil {
+	if _, err := (detect.TesterLearner{Level: 0.05, Excess: 1.01 * excess}).Fit(t.Context(), table); err != nil {
 		t.Errorf("an excess of %v is certified, and yet: %v", excess, err)
 	}
 	var refusal *detect.TesterLearnerRefusal
-	if _, err := (detect.TesterLearner{Excess: 0.99 * excess}).Fit(t.Context(), table); !errors.As(err, &refusal) || refusal.Name != "certificate" || refusal.Statistic != excess {
+	if _, err := (detect.TesterLearner{Level: 0.05, Excess: 0.99 * excess}).Fit(t.Context(), table); !errors.As(err, &refusal) || refusal.Name != "certificate" || refusal.Statistic != excess {
 		t.Errorf("less than the certified %v is asked for: %v", excess, err)
 	}
 }

@@ -24,7 +24,7 @@ func knn() claim.Claim {
 			"the distance to the nearest training features does not look through the head and tells such inputs nearly perfectly, whether the encoder was pre-trained with labels or without.",
 		ScaleDown: "perceptrons 784-256-128 pre-trained for 15 epochs on 12,000 Fashion-MNIST images, with their labels and without (which of four ways up is this image), instead of ImageNet networks; a linear head on digits. " +
 			"The domains differ more than the paper's do. As facts: what pre-training has not seen, and sun2022knn's own setting, a classifier trained on the familiar classes. " +
-			"The study's measure of how linearly separable the unfamiliar is from the familiar, by class, stands beside. Familiarity is not what misleads the head here, for it does worse still on what the encoder never saw; and rows scaled to length one seldom reach \"nearly perfectly\". The arm on raw rows was added after a look at two seeds.",
+			"The study's other finding, that the head fails where the unfamiliar cannot be told by a plane, is not seen here: a plane that is shown both tells all classes nearly perfectly, and how nearly says nothing of the head's AUROC. Familiarity is not what misleads the head here, for it does worse still on what the encoder never saw; and rows scaled to length one seldom reach \"nearly perfectly\". The arm on raw rows was added after a look at two seeds.",
 		Arms:    []string{"KNN", "largest softmax probability", "energy", "Mahalanobis", "KNN, rows not scaled to length one"},
 		Data:    "familiar: MNIST, 6,000 rows to learn from and 2,000 to test; unfamiliar: 2,000 test images of Fashion-MNIST, whose training images the encoders know (facts: of notMNIST, which they do not know)",
 		Metric:  "AUROC, mean over the 2 encoders",
