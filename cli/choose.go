@@ -150,8 +150,11 @@ func (e *env) printRanking(o *chooseOptions, candidates []choose.Candidate, r *c
 		l.columns = append(l.columns, column{name: k, title: strings.ToUpper(k) + " %", percent: true, spare: true})
 	}
 	l.columns = append(l.columns, column{name: "command", title: "FITTED BY", spare: true}, column{name: "note"})
-	seen := map[string]bool{}
+	seen, ranked := map[string]bool{}, 0
 	for _, x := range r.Results {
+		if x.Err == nil {
+			ranked++
+		}
 		c := candidates[x.Candidate]
 		id := c.Spec.ID()
 		if seen[id] && !o.all {
@@ -184,7 +187,7 @@ func (e *env) printRanking(o *chooseOptions, candidates []choose.Candidate, r *c
 				methods = append(methods, id)
 			}
 		}
-		e.say("not sure: %d of %d candidates cannot be told from it over %s of %s (of %s)", len(tied)-1, len(candidates)-1, plural(r.Splits, "split"), plural(min(rows, cmp.Or(o.rank.Rows, rows)), "row"), some(methods))
+		e.say("not sure: %d of the %d other candidates cannot be told from it over %s of %s (of %s)", len(tied)-1, ranked-1, plural(r.Splits, "split"), plural(min(rows, cmp.Or(o.rank.Rows, rows)), "row"), some(methods))
 		return nil
 	}
 	e.say("sure over these stand-ins: every other candidate is behind, over %s", plural(r.Splits, "split"))
