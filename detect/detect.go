@@ -21,6 +21,9 @@
 //	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
 //	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
 //
+// Features of several layers of one network may stand side by side in a row: [Mahalanobis] and [GaussianAD] take the layers'
+// widths. [AdvEncoder] does not score rows; it audits the encoder that they come from.
+//
 // A head is a network's last layer, given as a checkpoint when a detector is fitted and kept in its model: scoring takes the
 // features alone.
 package detect

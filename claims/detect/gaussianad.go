@@ -98,7 +98,7 @@ func gaussianADRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Out
 		"AUROC, trailing components minus all":                  o.Arms[3] - o.Arms[0],
 		"AUROC, leading components minus all":                   o.Arms[4] - o.Arms[0],
 		"false alarms at the χ² threshold that promises 0.0027": float64(alarms) / float64(normals),
-		"false alarms that so few rows lead to expect":          expected,
+		"false alarms to expect from so few rows, if Gaussian":  expected,
 	}
 	return o, gaussianADLevels(ctx, env, seed, o.Extra)
 }
