@@ -25,7 +25,7 @@ var _ = methods.Add(method.Map(method.Info{
 //
 // It is the attack of Zhou et al. (2023) turned into a test, to be run on encoders of one's own before they are released. The
 // perturbation is learned without labels; labels serve only to measure. Half of the images of each class, drawn by the seed, teach the
-// perturbation, the classifiers and the defences; the other half is measured. It takes minutes, where scoring takes
+// perturbation, the classifiers and the defences; the other half is measured. It takes seconds to minutes, where scoring takes
 // milliseconds: prefer any other method of the family to find unfamiliar inputs; this one asks about the encoder.
 //
 // Takes:   encoder, a checkpoint of linear layers, or of convolutions (stride 1, then ReLU and 2×2 max-pooling) before linear ones; images, a table N×D of square images of 1 or 3 channels, pixel by pixel, labelled, N ≥ 8, 2 or more of each class; surrogate, optional, other images N×D to learn the perturbation from instead, no labels needed.
