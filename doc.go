@@ -28,8 +28,8 @@
 //
 // Package metric measures, with an interval for every figure. Package catalog lists all methods and the papers behind
 // them. Package claims runs each paper's headline again, small, and says whether it holds. Package guard composes the
-// main job from all that: a detector, a head, a threshold with a guarantee, updates. Package report draws; package cli is
-// the command line.
+// main job from all that: a detector, a head, a threshold with a guarantee, updates. Package choose ranks detectors from familiar
+// rows alone. Package report draws; package cli is the command line.
 //
 // # How the house stands
 //
@@ -37,7 +37,7 @@
 //
 //	8  cmd/gimbal, internal/tools
 //	7  cli
-//	6  guard, claims
+//	6  guard, choose, claims
 //	5  catalog, method/methodtest; above them report
 //	4  detect, drift, probe, continual, weights; encode
 //	3  method, data/open

@@ -38,6 +38,8 @@ Methods with a score are asked to tell --ood files from --in: AUROC (DeLong), FP
 one, AUPR. Methods that predict classes are measured on --in, which then needs labels: accuracy, macro-F1, negative
 log-likelihood, expected calibration error. Methods that take logits or a network's last layer get those of a head fitted on
 the same rows, or of the network itself where --head names a file. Seconds to fit leave out the shared pass.
+For each --ood file a line says how well a plane tells it from --in that was shown rows of both, by halves: no detector sees
+them, so it is no mark to reach, but where it is near 50 a linear head cannot have told either.
 
 With --folder, each file is a task of its own: a column (--anomaly) marks rows as 0 normal or 1 anomaly, a share of the normal
 rows (--split) is learned, the rest and the anomalies are told apart; the mean AUROC over files has a bootstrap interval over

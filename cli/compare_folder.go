@@ -82,7 +82,7 @@ func runCompareFolder(e *env, cmd *cobra.Command, o *compareOptions, list []meth
 // runTask measures every method on one split of one file.
 func runTask(ctx context.Context, list []method.Spec, choice headChoice, k *task, share float64, seed, file int, tallies map[string]*tally) error {
 	train, in, ood := k.cut(share, seed)
-	c, err := newContest(ctx, nil, list, choice, train)
+	c, err := newContest(ctx, nil, learners(list), choice, train)
 	if err != nil {
 		return err
 	}

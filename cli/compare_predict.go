@@ -20,7 +20,7 @@ func runComparePredict(e *env, cmd *cobra.Command, o *compareOptions, list []met
 	if err != nil {
 		return err
 	}
-	c, err := newContest(ctx, e.steps, list, choice, train)
+	c, err := newContest(ctx, e.steps, learners(list), choice, train)
 	if err != nil {
 		return named(o.train, err)
 	}

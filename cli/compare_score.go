@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"slices"
 
@@ -35,7 +37,7 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 	if err != nil {
 		return err
 	}
-	c, err := newContest(ctx, e.steps, list, choice, train)
+	c, err := newContest(ctx, e.steps, learners(list), choice, train)
 	if err != nil {
 		return named(o.train, err)
 	}
@@ -44,6 +46,7 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 		files = append(files, []string{f})
 	}
 	scores := make([][][]float64, len(files)) // file, arm, row
+	samples := make([]*sample, len(files))
 	unlabelled := o.table
 	if _, err := os.Stat(o.table.label); err == nil || train.columns != nil { // the training rows' own file of labels; or features are found by name
 		unlabelled.label, unlabelled.group = "", ""
@@ -53,7 +56,8 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 		if err != nil {
 			return err
 		}
-		if scores[k], err = c.scores(ctx, src); err != nil {
+		samples[k] = &sample{Source: src}
+		if scores[k], err = c.scores(ctx, samples[k]); err != nil {
 			return named(paths, err)
 		}
 	}
@@ -92,7 +96,52 @@ func runCompareScore(e *env, cmd *cobra.Command, o *compareOptions, list []metho
 		return err
 	}
 	e.say("%s learned; one pass of %.2f s serves all methods that fit from moments", plural(c.rows, "row"), c.pass.Seconds())
+	for k, path := range o.ood {
+		if v, err := metric.LinearSeparability(samples[0].x, samples[k+1].x, samples[0].d); err == nil { // a handful of rows says nothing
+			e.say("%s: a plane that was shown rows of both tells it from --in with AUROC %s %%", path, pretty(v, true))
+		}
+	}
 	return e.print(l)
+}
+
+// sampleRows is how many rows of a file are kept to see whether a plane tells it from another.
+const sampleRows = 5000
+
+// sample is a source of which a random part of the rows is kept as they pass: each of them is as likely to be among these.
+type sample struct {
+	data.Source
+	x       []float32
+	d, seen int
+	random  *rand.Rand
+}
+
+// Blocks is that of the source underneath.
+func (s *sample) Blocks(ctx context.Context) iter.Seq2[*data.Table, error] {
+	s.x, s.seen, s.random = nil, 0, rand.New(rand.NewPCG(0, 0))
+	return func(yield func(*data.Table, error) bool) {
+		for b, err := range s.Source.Blocks(ctx) {
+			if b != nil {
+				s.keep(b)
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// keep puts rows of a block into the sample, in place of others once it is full.
+func (s *sample) keep(b *data.Table) {
+	var n int
+	n, s.d = b.Dims()
+	for i := range n {
+		s.seen++
+		if s.seen <= sampleRows {
+			s.x = append(s.x, b.Row(i)...)
+		} else if at := s.random.IntN(s.seen); at < sampleRows {
+			copy(s.x[at*s.d:], b.Row(i))
+		}
+	}
 }
 
 // scores asks every arm about every row, block by block; what it returns is arm, row.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/metric"
 	"github.com/gimbal-ml/gimbal/moments"
 )
@@ -28,6 +29,13 @@ func TestCompareScoresAgreesWithScore(t *testing.T) {
 	for _, o := range list {
 		id := o["method"].(string)
 		seen[id]++
+		if s, _ := newEnv(t.Context(), specs(), nil, nil, nil).spec(id); s.TwoClasses {
+			if note, _ := o["note"].(string); !strings.Contains(note, "two classes") {
+				t.Errorf("%s, on three classes: note %q", id, note)
+			}
+			seen[id]++ // one line that says so, instead of one a file
+			continue
+		}
 		if o["note"] != nil {
 			t.Errorf("%s has no result: %v", id, o["note"])
 			continue
@@ -91,7 +99,7 @@ func TestCompareListsFailures(t *testing.T) {
 			want = "takes logits, and a head needs at least 2 labelled classes"
 		case len(s.Inputs) == 2 && s.Inputs[1].Name == headSlot:
 			want = "takes a last layer, and a head needs at least 2 labelled classes"
-		case s.Needs&moments.Classes != 0:
+		case s.Needs&moments.Classes != 0, s.TwoClasses:
 			want = "labels needed"
 		}
 		if got, ok := failed[s.ID()]; ok != (want != "") || !strings.Contains(got, want) {
@@ -276,4 +284,41 @@ func scored(t *testing.T, model, in string) (all []float64) {
 		all = append(all, o["ood_score"].(float64))
 	}
 	return all
+}
+
+// TestCompareSaysWhatAPlaneTells: beside the detectors stands how well a plane does that has seen both kinds of rows.
+func TestCompareSaysWhatAPlaneTells(t *testing.T) {
+	fixture(t)
+	r := gimbal("compare", "detect", "--train", "train.csv", "--in", "new.csv", "--ood", "ood.csv", "--ood", "more.csv", "--label", "y")
+	if r.code != 0 || !strings.Contains(r.errOut, "ood.csv: a plane that was shown rows of both tells it from --in with AUROC 100.00 [") || !strings.Contains(r.errOut, "more.csv: a plane") {
+		t.Errorf("exit %d, %q", r.code, r.errOut)
+	}
+}
+
+func TestSampleKeepsEveryRowAsLikely(t *testing.T) {
+	const n = 3 * sampleRows
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(i)
+	}
+	table, err := data.NewTable(n, 1, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sample{Source: table}
+	for range 2 { // a second pass starts again
+		for _, err := range s.Blocks(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	mean := 0.0
+	for _, v := range s.x {
+		mean += float64(v) / sampleRows
+	}
+	// Of 0 … 3m−1, m are drawn: the mean's deviation is 3m/√12·√(2/3)/√m.
+	if want, spread := float64(n-1)/2, 3*sampleRows/math.Sqrt(12*1.5*sampleRows); len(s.x) != sampleRows || math.Abs(mean-want) > 4*spread {
+		t.Errorf("%d rows with mean %v, want %d with %v ± %v", len(s.x), mean, sampleRows, want, spread)
+	}
 }

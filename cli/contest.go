@@ -21,6 +21,7 @@ import (
 // arm is one method under comparison.
 type arm struct {
 	spec  method.Spec
+	flags map[string]string // that are not at their defaults
 	model method.Model
 	head  *head // makes the logits that the method takes; nil for one that takes features
 	err   error // why there is no result
@@ -137,18 +138,25 @@ const (
 	featureSlot = "train"
 )
 
-// newContest fits every method with its defaults. A method that fails keeps its reason; only what stops all of them is an error.
-// steps, where given, shows a method's own progress.
-func newContest(ctx context.Context, steps func(context.Context, string) context.Context, list []method.Spec, choice headChoice, train data.Source) (*contest, error) {
-	c := &contest{}
-	var needs moments.Needs
-	needRows := false
+// learners makes an arm of every method that learns, with its defaults.
+func learners(list []method.Spec) (arms []*arm) {
 	for _, s := range list {
 		if s.Learns() {
-			c.arms = append(c.arms, &arm{spec: s})
-			needs |= s.Needs
-			needRows = needRows || !s.FitsMoments()
+			arms = append(arms, &arm{spec: s})
 		}
+	}
+	return arms
+}
+
+// newContest fits every arm. One that fails keeps its reason; only what stops all of them is an error.
+// steps, where given, shows a method's own progress.
+func newContest(ctx context.Context, steps func(context.Context, string) context.Context, arms []*arm, choice headChoice, train data.Source) (*contest, error) {
+	c := &contest{arms: arms}
+	var needs moments.Needs
+	needRows := false
+	for _, a := range arms {
+		needs |= a.spec.Needs
+		needRows = needRows || !a.spec.FitsMoments()
 	}
 	var t *data.Table
 	if needRows {
@@ -198,7 +206,7 @@ func fitHead(choice headChoice, st *moments.State) *head {
 }
 
 func (c *contest) fitArm(ctx context.Context, a *arm, st *moments.State, t *data.Table) (method.Model, error) {
-	cfg, err := a.spec.Configure(nil)
+	cfg, err := a.spec.Configure(a.flags)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func exitCode(err error) int {
 		return exitTerminated
 	case errors.As(err, &stop), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &held):
+	case errors.As(err, &held), errors.Is(err, method.ErrRefused):
 		return exitGate
 	case errors.As(err, &wrong), errors.Is(err, method.ErrConfig), errors.Is(err, encode.ErrOption):
 		return exitUsage

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,8 +156,15 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 	if m.fitted, err = o.refine(e, cmd, m.fitted); err != nil {
 		return err
 	}
-	return e.saveModel(ctx, o.output, m, fmt.Sprintf("fitted %s on %s in %s", s.ID(), plural(rows, "row"), since(start)),
-		object{{"method", s.ID()}, {"rows", rows}, {"seconds", time.Since(start).Seconds()}})
+	done, facts := fmt.Sprintf("fitted %s on %s in %s", s.ID(), plural(rows, "row"), since(start)), object{{"method", s.ID()}, {"rows", rows}, {"seconds", time.Since(start).Seconds()}}
+	if r, ok := m.fitted.(method.Reporter); ok {
+		said := r.Report()
+		for _, name := range slices.Sorted(maps.Keys(said)) {
+			done += fmt.Sprintf(", %s %s", strings.ReplaceAll(name, "_", " "), pretty(said[name], false))
+			facts = append(facts, field{name, said[name]})
+		}
+	}
+	return e.saveModel(ctx, o.output, m, done, facts)
 }
 
 // refine makes a better model of the fitted one when the files for it are given, all of them.

@@ -121,6 +121,8 @@ func examples(s method.Spec) string {
 		case flag != "train":
 			file = flag + ".csv"
 			in = file
+		case s.TwoClasses:
+			file, in = "two.csv", "two.csv"
 		}
 		if !slot.Optional {
 			line += fmt.Sprintf(" --%s %s", flag, file)

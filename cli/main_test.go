@@ -131,8 +131,9 @@ func fixture(t *testing.T) {
 	t.Chdir(dir)
 }
 
-// makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), logits and one for each
-// input of any method; tasks/; images/ and a network that reads them; states of train, a, b; a guard; checkpoints of linear layers.
+// makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), two (one cloud of two
+// classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; states of
+// train, a, b; a guard; checkpoints of linear layers.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
@@ -142,6 +143,7 @@ func makePattern() error {
 	all := gaussians(1, 240, 0)
 	tables := map[string][]string{
 		"train": all, "a": all[:100], "b": all[100:], "gone": all[60:90],
+		"two": halves(5, 240), "normal": relabelled(gaussians(6, 60, 0), "ant"),
 		"new": gaussians(2, 40, 0), "more": gaussians(3, 40, 0), "ood": gaussians(4, 40, 30),
 	}
 	for _, s := range specs() {
@@ -222,6 +224,17 @@ func gaussians(seed uint64, n int, shift float64) []string {
 			fmt.Fprintf(&row, "%.4f,", x)
 		}
 		rows[i] = row.String() + []string{"ant", "bee", "cat"}[c]
+	}
+	return rows
+}
+
+// halves are rows of one cloud in four columns, of two classes, a plane between them.
+func halves(seed uint64, n int) []string {
+	r := rand.New(rand.NewPCG(seed, 99))
+	rows := make([]string, n)
+	for i := range rows {
+		x := r.NormFloat64()
+		rows[i] = fmt.Sprintf("%.4f,%.4f,%.4f,%.4f,%s", x, r.NormFloat64(), r.NormFloat64(), r.NormFloat64(), map[bool]string{true: "ant", false: "bee"}[x > 0])
 	}
 	return rows
 }

@@ -30,7 +30,7 @@ func fit(t *testing.T, s method.Spec, out string, more ...string) {
 func having(t *testing.T, verb string) method.Spec {
 	t.Helper()
 	for _, s := range specs() {
-		if s.Can(verb) && len(s.Inputs) == 1 && s.Inputs[0].Name == "in" {
+		if s.Can(verb) && len(s.Inputs) == 1 && s.Inputs[0].Name == "in" && !s.TwoClasses {
 			return s
 		}
 	}

@@ -19,6 +19,7 @@
 //	[Scale], [ASH]                   features, head         no pass          features come out of a ReLU
 //	[Energy], [MaxLogit], [ODIN]     logits                 no pass          only a classifier's outputs are at hand, and their size means something
 //	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
+//	[TesterLearner]                  features, labels       half of the rows two classes, a plane between them, and its error must be vouched for or refused
 //	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
 //
 // Features of several layers of one network may stand side by side in a row: [Mahalanobis] and [GaussianAD] take the layers'

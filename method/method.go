@@ -19,6 +19,8 @@ var (
 	ErrInput      = errors.New("wrong kind of input")
 	ErrState      = errors.New("not this method's saved state")
 	ErrDegenerate = errors.New("degenerate data")
+	// ErrRefused says that a method which tests its data before it answers does not answer, and why: it did its work.
+	ErrRefused = errors.New("refused")
 )
 
 // Model is what fitting returns: immutable, safe for concurrent use. Its state is a checkpoint, so all methods share one file format.
@@ -49,6 +51,9 @@ type (
 	}
 )
 
+// Reporter is a model that has something to say of its own fit, such as bounds that it kept; names in lower case, words joined by _.
+type Reporter interface{ Report() data.Numbers }
+
 var verbs = []struct {
 	name string
 	t    reflect.Type
@@ -70,6 +75,8 @@ type Info struct {
 	Paper string
 	// Default marks the family's choice for a user who names none; at most one a family.
 	Default bool
+	// TwoClasses says that the method learns to part exactly two classes by a plane.
+	TwoClasses bool
 	// Exempt names conformance checks that cannot hold here, each with its reason. An exempt check that passes is a failure.
 	Exempt map[string]string
 }

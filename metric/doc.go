@@ -5,6 +5,7 @@
 //	question                                                 function                                        interval
 //	do unknown rows score above known ones?                  [AUROC]                                         DeLong on the logit
 //	is scorer A better than scorer B on the same rows?       [DeLongPaired]                                  DeLong, with a p-value
+//	could a plane tell unknown rows from known ones?         [LinearSeparability]                            DeLong on the logit
 //	how pure is the top of the ranking?                      [AUPROut], [AUPRIn], [AveragePrecision]         bootstrap on the logit
 //	what does catching 95 % cost?                            [FPR95OutPositive], [FPR95InPositive]           exact: Binomial × Beta
 //	how often is the class right?                            [Accuracy], [Proportion]                        Wilson

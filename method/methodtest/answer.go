@@ -329,7 +329,7 @@ func (a answer) unlawful() string {
 
 // sentinels are the errors that say what is wrong with an input. data.ErrFinite is none of them here: all toy inputs are
 // finite, so a method that raises it has made a NaN of its own.
-var sentinels = []error{data.ErrShape, data.ErrLabels, data.ErrFormat, method.ErrConfig, method.ErrInput, method.ErrState, method.ErrDegenerate}
+var sentinels = []error{data.ErrShape, data.ErrLabels, data.ErrFormat, method.ErrConfig, method.ErrInput, method.ErrState, method.ErrDegenerate, method.ErrRefused}
 
 func unlawfulError(err error) string {
 	if errors.Is(err, data.ErrFinite) {

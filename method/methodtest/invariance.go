@@ -143,8 +143,8 @@ func checkConfigUntouched(t *T) {
 
 // checkRowsIndependent: a row's answer does not depend on the rows beside it.
 func checkRowsIndependent(t *T) {
-	ask := t.answerRows(t.queries(uneven))
-	in := t.queries(uneven.with(9, 200)) // 600 rows: more than the blocks that kernels work in
+	ask := t.answerRows(t.queries(uneven.of(t.Spec)))
+	in := t.queries(uneven.of(t.Spec).with(9, 200)) // 600 rows: more than the blocks that kernels work in
 	whole := ask(in)
 	for _, a := range whole {
 		if a.err != nil {

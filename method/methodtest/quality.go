@@ -158,8 +158,8 @@ func checkpoints(in data.Bundle) (all data.Checkpoints) {
 
 // checkNotConstant: different rows get different answers.
 func checkNotConstant(t *T) {
-	ask := t.answerRows(t.queries(separable))
-	in := t.queries(uneven.with(7, 30))
+	ask := t.answerRows(t.queries(separable.of(t.Spec)))
+	in := t.queries(uneven.of(t.Spec).with(7, 30))
 	for _, a := range ask(in) {
 		if a.err != nil {
 			t.Errorf("%s: %v", a.verb, a.err)
@@ -189,8 +189,9 @@ func hasDirection(s method.Spec) bool {
 
 // checkDirection: planted outliers score above ordinary rows, and classes that lie apart are told apart.
 func checkDirection(t *T) {
-	ask := t.answerRows(t.queries(separable))
-	rows, truth := separable.with(8, 40), separable.with(8, 40).labels()
+	ask := t.answerRows(t.queries(separable.of(t.Spec)))
+	rows := separable.of(t.Spec).with(8, 40)
+	truth := rows.labels()
 	usual := ask(t.queries(rows))
 	strange := ask(bundle(t.Spec, rows, func(slot string) *data.Table { return rows.strange(slot, 100) }))
 	for k, a := range usual {

@@ -23,6 +23,24 @@ type recipe struct {
 	stretch float64  // how much wider each class is than the one before it
 	shift   float64  // added to every value
 	targets bool
+	cut     bool // one Gaussian cloud for all classes, of which there are two, a plane between them
+}
+
+// of is the recipe as the method can learn from it: classes that each have a cloud, or one cloud cut in two, with more rows
+// where there are few, for those near the cut are hard.
+func (r recipe) of(s method.Spec) recipe {
+	if !s.TwoClasses {
+		return r
+	}
+	n := 0
+	for _, c := range r.counts {
+		n += c
+	}
+	if n < 500 {
+		n *= 4
+	}
+	r.classes, r.counts, r.cut, r.apart, r.stretch = r.classes[:2], []int{n / 2, n - n/2}, true, 0, 0
+	return r
 }
 
 // labels lists the rows' classes, shuffled.
@@ -73,6 +91,9 @@ func (r recipe) table(slot string) *data.Table {
 				before = z
 				x[i*r.d+j] = float32(math.Round(v/grain)*grain + r.shift)
 			}
+			if r.cut {
+				r.side(x[i*r.d:(i+1)*r.d], c)
+			}
 		}
 		t = must(data.NewTable(len(labels), r.d, x))
 	}
@@ -80,6 +101,20 @@ func (r recipe) table(slot string) *data.Table {
 		t = must(t.WithTargets(targetsOf(t, r.shift)))
 	}
 	return must(t.WithLabels(labels, r.classes))
+}
+
+// side brings a row to its class's side of the cloud, by reflection in the cloud's center.
+func (r recipe) side(row []float32, class int) {
+	sum := 0.0
+	for _, v := range row {
+		sum += float64(v) - r.shift - 4
+	}
+	if (sum > 0) == (class == 0) {
+		return
+	}
+	for j, v := range row {
+		row[j] = float32(2*(4+r.shift) - float64(v))
+	}
 }
 
 // targetsOf makes two regression targets that depend on the rows, one linearly.
@@ -218,6 +253,7 @@ type toy struct {
 
 // toyOf makes the toy of a recipe for the method.
 func toyOf(s method.Spec, name string, r recipe) toy {
+	r = r.of(s)
 	r.targets = s.Needs&moments.Targets != 0
 	slot := s.Inputs[0]
 	t := toy{name: name, in: bundle(s, r, r.table)}

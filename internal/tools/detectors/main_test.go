@@ -2,6 +2,9 @@ package main
 
 import (
 	"math"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/data"
@@ -90,5 +93,34 @@ func TestSpecOf(t *testing.T) {
 	}
 	if _, _, err := specOf("detect/none"); err == nil {
 		t.Error("an unknown method is accepted")
+	}
+}
+
+func TestRegrets(t *testing.T) {
+	var list []regret
+	for k, v := range []struct{ best, chosen, knn float64 }{{0.9, 0.9, 0.8}, {0.8, 0.76, 0.8}, {1, 0.98, 0.7}} {
+		set, kind := string(rune('a'+k)), []string{"table", "features", "table"}[k]
+		list = append(list, regret{set, kind, "oracle", "x", v.best, v.best}, regret{set, kind, "chosen", "x", v.chosen, v.best}, regret{set, kind, "always knn", "x", v.knn, v.best})
+	}
+	path := filepath.Join(t.TempDir(), "raw.tsv")
+	if err := writeRegretsRaw(path, list); err != nil {
+		t.Fatal(err)
+	}
+	again, err := readRegrets(path)
+	if err != nil || !slices.Equal(again, list) {
+		t.Fatalf("%v, %v", again, err)
+	}
+	var page strings.Builder
+	if err := writeRegrets(&page, again); err != nil {
+		t.Fatal(err)
+	}
+	// By hand: the choice falls 0, 4 and 2 points short, knn 10, 0 and 30; the difference is 10, −4 and 28 points.
+	for _, want := range []string{
+		"| chosen | 3 | 88.00 | 2.00 [", "| 4.00 | 33 % | +0.00 [+0.00, +0.00] | 1.00 | 4.00 | – |",
+		"| always knn | 3 | 76.67 | 13.33 [", "| 30.00 | 33 % | +11.33 [", "| 20.00 | 0.00 | – |",
+	} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page.String())
+		}
 	}
 }
