@@ -270,7 +270,8 @@ func (m *GaussianADModel) Threshold(p float64) (float64, error) {
 // FalseAlarms returns the share of new Gaussian rows that exceed Threshold(p) when mean and covariance were learned from as
 // few rows as these were: by Hotelling's law for a covariance that is not shrunk, 1 when there are no more rows than
 // directions; by the limit law of large covariances for a shrunk one. Rows that are not Gaussian raise more. Of several
-// layers it is a bound. calibrated says that it is at most twice 1 − p: the threshold may be used as it is. Errors: as Threshold.
+// layers it is a bound. calibrated says that it is within a factor of two of 1 − p: the threshold may be used as it is, if the rows are
+// Gaussian. Errors: as Threshold.
 func (m *GaussianADModel) FalseAlarms(p float64) (expected float64, calibrated bool, err error) {
 	q, err := m.level(p)
 	if err != nil {
@@ -280,7 +281,7 @@ func (m *GaussianADModel) FalseAlarms(p float64) (expected float64, calibrated b
 		expected += part.ShrunkTail(part.ChiSquaredQuantile(q, layer.whiten.R), m.rows, layer.whiten.R, layer.intensity, layer.floor, layer.inverse[0], layer.inverse[1])
 	}
 	expected = min(expected, 1)
-	return expected, expected <= 2*(1-p), nil
+	return expected, expected <= 2*(1-p) && expected >= (1-p)/2, nil
 }
 
 // GaussianADLayer says what was learned of a layer.
@@ -320,7 +321,7 @@ func (m *GaussianADModel) State() *data.Checkpoint {
 		expected, calibrated, _ := m.FalseAlarms(gaussianADShare)
 		advice := ""
 		if !calibrated {
-			advice = fmt.Sprintf("; from only %d rows some %.4f are above: choose a threshold on rows kept back", m.rows, expected)
+			advice = fmt.Sprintf("; from only %d rows, with this shrinkage, it is %.2g: choose a threshold on rows kept back", m.rows, expected)
 		}
 		st.Meta["gaussianad.threshold"] = fmt.Sprintf("%.6g, above which %.4f of normal rows are if they are Gaussian and many were learned%s", limit, 1-gaussianADShare, advice)
 	}
