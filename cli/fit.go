@@ -87,7 +87,7 @@ func newFitMethodCommand(e *env, s method.Spec) *cobra.Command {
 		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, text)
 	}
 	for _, slot := range s.Refines {
-		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, fmt.Sprintf("`FILE` with the %s of %s to refine the model by", slot.Kind, strings.ReplaceAll(slot.Name, "-", " ")))
+		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, fmt.Sprintf("`FILE` with %s rows to refine the fitted model by", strings.ReplaceAll(slot.Name, "-", " ")))
 	}
 	if s.FitsMoments() {
 		cmd.Flags().StringVar(&o.moments, "moments", "", "`STATE` to learn from instead of rows, made by gimbal moments")

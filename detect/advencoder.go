@@ -25,20 +25,20 @@ var _ = methods.Add(method.Map(method.Info{
 //
 // It is the attack of Zhou et al. (2023) turned into a test, to be run on encoders of one's own before they are released. The
 // perturbation is learned without labels; labels serve only to measure. Half of the images of each class, drawn by the seed, teach the
-// perturbation, the classifiers and the defences; the other half is measured. It takes minutes, where scoring takes
+// perturbation, the classifiers and the defences; the other half is measured. It takes seconds to minutes, where scoring takes
 // milliseconds: prefer any other method of the family to find unfamiliar inputs; this one asks about the encoder.
 //
 // Takes:   encoder, a checkpoint of linear layers, or of convolutions (stride 1, then ReLU and 2×2 max-pooling) before linear ones; images, a table N×D of square images of 1 or 3 channels, pixel by pixel, labelled, N ≥ 8, 2 or more of each class; surrogate, optional, other images N×D to learn the perturbation from instead, no labels needed.
-// Apply:   a checkpoint: tensor perturbation, D values, and in its metadata a line for each defence, and for the lack of one: how far features move (1 − cosine, mean), and for each classifier the share of right answers before and after the perturbation and the share of answers that it changed (fooled).
+// Apply:   a checkpoint: tensor perturbation, D values, for a patch tensor mask, which is 1 where it lies, and in its metadata a line for each defence, and for the lack of one: how far features move (1 − cosine, mean), and for each classifier the share of right answers before and after the perturbation and the share of answers that it changed (fooled).
 // Errors:  ErrLabels when a row has no label, or a class has but one image; ErrFormat for a checkpoint that is no such network; ErrShape for images that are not square, or do not fit it; ErrDegenerate when all pixels or all features are equal.
-// Differs: perturbations of the whole image, no patches. The generator has no batch normalisation and learns at a rate of 1e-3, for some hundred steps where the paper takes thousands. Classifiers are 5 nearest neighbours and a ridge head, the paper trains one layer. Strategy direct and random noise stand beside it.
+// Differs: the generator has no batch normalisation and learns at a rate of 1e-3, for some hundred steps where the paper takes thousands. Classifiers are 5 nearest neighbours and a ridge head, the paper trains one layer. Strategy direct and random noise stand beside it. Defences are measured against the perturbation learned before them: one that knows the defended encoder does more harm, which an audit of that encoder's checkpoint tells.
 // Source:  zhou2023downstream, section 3 and 4.5; its code for the weights of the losses.
 // Claim:   claims/detect/advencoder.go.
 type AdvEncoder struct {
-	// Radius is the most that any pixel is changed by, as a share of the pixels' range; the paper's is 10/255.
+	// Radius is the most that any pixel is changed by, as a share of the pixels' range; the paper's is 10/255. A patch has none.
 	Radius float64 `default:"0.0392" range:"(0,1]" unit:"share of the pixels' range"`
-	// Strategy is how the perturbation is made: by a generator of convolutions from fixed noise, the paper's, or pixel by pixel.
-	Strategy string `default:"generator" enum:"generator,direct"`
+	// Strategy is how the perturbation is made: by a generator of convolutions from fixed noise, the paper's; pixel by pixel; or by the generator as a patch, which replaces 3 % of the pixels, a square in the lower right corner, and leaves the others alone.
+	Strategy string `default:"generator" enum:"generator,direct,patch"`
 	// NoHighPass leaves out the paper's reward for changing the images' high frequencies.
 	NoHighPass bool
 	// Temperature divides the cosines between features in the loss: lower looks at the nearest features of other images only.
@@ -83,7 +83,8 @@ var advEncoderDefences = []string{"none", "none, random noise", "input corruptio
 
 // AdvEncoderReport is what an audit found.
 type AdvEncoderReport struct {
-	Perturbation []float32 // D
+	Perturbation []float32 // D: what is added to pixels, or what replaces them where the mask is 1
+	Mask         []float32 // D: 1 where a patch lies, 0 elsewhere; nil without one
 	Rows         []AdvEncoderRow
 }
 
@@ -94,6 +95,9 @@ func (c AdvEncoder) Apply(ctx context.Context, in AdvEncoderInput) (*data.Checkp
 		return nil, err
 	}
 	out := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{"perturbation": data.Float32Tensor(r.Perturbation, len(r.Perturbation))}}
+	if r.Mask != nil {
+		out.Tensors["mask"] = data.Float32Tensor(r.Mask, len(r.Mask))
+	}
 	for i, row := range r.Rows {
 		out.Meta[fmt.Sprintf("advencoder.%d %s", i+1, row.Defence)] = fmt.Sprintf("features move by %.4f; right before, after, fooled: nearest neighbours %.4f %.4f %.4f, linear head %.4f %.4f %.4f", row.Shift,
 			row.Heads[0].Before, row.Heads[0].After, row.Heads[0].Fooled, row.Heads[1].Before, row.Heads[1].After, row.Heads[1].Fooled)
@@ -116,11 +120,13 @@ func (c AdvEncoder) Audit(ctx context.Context, in AdvEncoderInput) (*AdvEncoderR
 	if err := a.learn(ctx); err != nil {
 		return nil, err
 	}
-	report := &AdvEncoderReport{Perturbation: a.perturbation}
+	report := &AdvEncoderReport{Perturbation: a.perturbation, Mask: a.mask}
 	noise := a.noise(5, 1)
 	signs := make([]float32, a.d) // random signs: as large as the perturbation may be everywhere
 	for j := range signs {
-		signs[j] = float32(math.Copysign(float64(a.radius), noise.NormFloat64()))
+		if signs[j] = a.least(); noise.NormFloat64() > 0 {
+			signs[j] = a.most()
+		}
 	}
 	for i, defence := range advEncoderDefences {
 		params, by, corruption := a.encoder.Params(0), a.perturbation, float32(0)
@@ -156,8 +162,9 @@ type advEncoderAudit struct {
 	config       AdvEncoder
 	encoder      *net.Chain
 	d, side      int
-	low, high    float32 // of pixels
-	radius       float32 // in pixels' unit
+	low, high    float32   // of pixels
+	radius       float32   // in pixels' unit
+	mask         []float32 // D: 1 where the patch lies; nil without one
 	teach, test  *data.Table
 	surrogate    *data.Table
 	perturbation []float32
@@ -207,6 +214,15 @@ func (c AdvEncoder) prepare(in AdvEncoderInput) (*advEncoderAudit, error) {
 		return nil, fmt.Errorf("%w: all pixels are %g, so no share of their range is a change", method.ErrDegenerate, a.low)
 	}
 	a.radius = float32(c.Radius * (float64(a.high) - float64(a.low)))
+	if c.Strategy == "patch" {
+		a.mask = make([]float32, d)
+		edge := max(1, int(math.Round(float64(a.side)*math.Sqrt(advEncoderPatch))))
+		for j := range a.mask {
+			if pixel := j / (d / (a.side * a.side)); pixel/a.side >= a.side-edge && pixel%a.side >= a.side-edge {
+				a.mask[j] = 1
+			}
+		}
+	}
 	var tensors []net.Tensor
 	r := in.Encoder.Read()
 	for _, name := range in.Encoder.Names() {
@@ -235,10 +251,34 @@ func advEncoderNormal(g *net.Graph, x *net.Node) *net.Node {
 // The names of the perturbation's parameters stand beside the encoder's; the encoder's are frozen.
 const advEncoderNames = "advencoder/"
 
-// make adds the perturbation to a graph, 1×D and within the radius whatever its parameters are.
+// advEncoderPatch is the share of the pixels that a patch replaces.
+const advEncoderPatch = 0.03
+
+// least and most are the bounds of the perturbation's values.
+func (a *advEncoderAudit) least() float32 {
+	if a.mask != nil {
+		return a.low
+	}
+	return -a.radius
+}
+
+func (a *advEncoderAudit) most() float32 {
+	if a.mask != nil {
+		return a.high
+	}
+	return a.radius
+}
+
+// within adds what keeps values within the perturbation's bounds to a graph, whatever they are.
+func (a *advEncoderAudit) within(g *net.Graph, x *net.Node) *net.Node {
+	low, high := float64(a.least()), float64(a.most())
+	return g.Scale(g.Tanh(x), (high-low)/2, (high+low)/2)
+}
+
+// make adds the perturbation to a graph, 1×D.
 func (a *advEncoderAudit) make(g *net.Graph) *net.Node {
 	if a.config.Strategy == "direct" {
-		return g.Scale(g.Tanh(g.Param(advEncoderNames+"pixels", net.Normal(0.1), 1, a.d)), float64(a.radius), 0)
+		return a.within(g, g.Param(advEncoderNames+"pixels", net.Normal(0.1), 1, a.d))
 	}
 	noise, u := make([]float32, 64), a.noise(2, 0)
 	for i := range noise {
@@ -250,7 +290,7 @@ func (a *advEncoderAudit) make(g *net.Graph) *net.Node {
 	h = g.Upsample(g.ReLU(g.Conv(advEncoderNames+"1", h, 16, 3, net.Same(3, 1))), 2)
 	h = g.Conv(advEncoderNames+"2", h, a.d/(a.side*a.side), 3, net.Same(3, 1))
 	h = g.Slice(g.Slice(h, 1, 0, a.side), 2, 0, a.side)
-	return g.Scale(g.Tanh(g.Reshape(h, 1, a.d)), float64(a.radius), 0)
+	return a.within(g, g.Reshape(h, 1, a.d))
 }
 
 // advEncoderWeight is α, what moving features counts beside the other two parts of the loss.
@@ -276,7 +316,7 @@ func (a *advEncoderAudit) learn(ctx context.Context) error {
 		Build: func(g *net.Graph, n int) (*net.Node, func(net.Batch)) {
 			x := g.Input(n, a.d)
 			d := a.make(g)
-			moved := g.Clamp(g.Add(x, d), float64(a.low), float64(a.high))
+			moved := a.onto(g, x, d)
 			clean, dirty := a.features(g, x), a.features(g, moved)
 			own := g.Ints(n)
 			for i := range own.Values {
@@ -313,8 +353,10 @@ func (a *advEncoderAudit) learn(ctx context.Context) error {
 	}
 	p.Forward()
 	a.perturbation = slices.Clone(d.Value())
-	for j, v := range a.perturbation { // rounding may leave the last digit of the radius
-		a.perturbation[j] = min(max(v, -a.radius), a.radius)
+	for j, v := range a.perturbation { // rounding may leave the last digit of the bounds
+		if a.perturbation[j] = min(max(v, a.least()), a.most()); a.mask != nil && a.mask[j] == 0 {
+			a.perturbation[j] = 0
+		}
 	}
 	return nil
 }
@@ -325,11 +367,27 @@ func (a *advEncoderAudit) features(g *net.Graph, x *net.Node) *net.Node {
 	return outs[len(outs)-1]
 }
 
-// perturbed adds the perturbation to images and keeps them in the pixels' range.
+// onto adds images under the perturbation d to a graph.
+func (a *advEncoderAudit) onto(g *net.Graph, x, d *net.Node) *net.Node {
+	if a.mask == nil {
+		return g.Clamp(g.Add(x, d), float64(a.low), float64(a.high))
+	}
+	mask := g.Constant(a.mask, 1, a.d)
+	return g.Add(g.Mul(x, g.Scale(mask, -1, 1)), g.Mul(d, mask))
+}
+
+// perturbed returns images under the perturbation, in the pixels' range.
 func (a *advEncoderAudit) perturbed(x []float32, by []float32) []float32 {
 	out := make([]float32, len(x))
 	for i, v := range x {
-		out[i] = min(max(v+by[i%a.d], a.low), a.high)
+		switch j := i % a.d; {
+		case a.mask == nil:
+			out[i] = min(max(v+by[j], a.low), a.high)
+		case a.mask[j] == 1:
+			out[i] = by[j]
+		default:
+			out[i] = v
+		}
 	}
 	return out
 }

@@ -186,6 +186,41 @@ func TestAdvEncoderWritesItsReport(t *testing.T) {
 	}
 }
 
+// TestAdvEncoderPatch finds the encoder blind to all but the pixel under the patch: it is moved, and nothing else is.
+func TestAdvEncoderPatch(t *testing.T) {
+	images := stripes(7, 60)
+	audit := func(pixel int) *detect.AdvEncoderReport {
+		w := make([]float64, 2*16)
+		w[pixel], w[16+(pixel+5)%15] = 1, 0.5 // 5 pixels on is outside the patch
+		encoder := &data.Checkpoint{Tensors: map[string]data.Tensor{"weight": data.Float64Tensor(w, 2, 16), "bias": data.Float64Tensor([]float64{0, 0}, 2)}}
+		r, err := detect.AdvEncoder{Strategy: "patch", Steps: 10}.Audit(t.Context(), detect.AdvEncoderInput{Encoder: encoder, Images: images})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	seen := audit(15)
+	for j, m := range seen.Mask { // 3 % of 4×4 pixels are less than one: it is one
+		if want := float32(0); j == 15 {
+			want = 1
+			if m != want {
+				t.Errorf("the patch does not lie on pixel %d", j)
+			}
+		} else if m != want || seen.Perturbation[j] != 0 {
+			t.Errorf("pixel %d: mask %g, value %g, want 0", j, m, seen.Perturbation[j])
+		}
+	}
+	if v := seen.Perturbation[15]; v < 0 || v > 1 {
+		t.Errorf("the patch has the value %g, pixels are in [0, 1]", v)
+	}
+	if seen.Rows[detect.AdvEncoderPlain].Shift < 0.001 {
+		t.Errorf("features of the pixel under the patch move by %g", seen.Rows[0].Shift)
+	}
+	if r := audit(3); r.Rows[detect.AdvEncoderPlain].Shift > 1e-12 || r.Rows[0].Heads[0].Fooled > 0 {
+		t.Errorf("features of pixels beside the patch: %+v", r.Rows[0])
+	}
+}
+
 func TestAdvEncoderRefuses(t *testing.T) {
 	good := stripes(6, 40)
 	wide := mustTable(t, 20, 12, make([]float32, 240))

@@ -22,6 +22,9 @@
 //	[TesterLearner]                  features, labels       half of the rows two classes, a plane between them, and its error must be vouched for or refused
 //	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
 //
+// Features of several layers of one network may stand side by side in a row: [Mahalanobis] and [GaussianAD] take the layers'
+// widths. [AdvEncoder] does not score rows; it audits the encoder that they come from.
+//
 // A head is a network's last layer, given as a checkpoint when a detector is fitted and kept in its model: scoring takes the
 // features alone.
 package detect

@@ -75,9 +75,30 @@ func (c GaussianAD) FitMoments(s *moments.State) (*GaussianADModel, error) {
 			return nil, err
 		}
 		layer.span = span
+		layer.inverse = gaussianADTraces(layer.whiten)
 		m.layers = append(m.layers, *layer)
 	}
 	return m, nil
+}
+
+// gaussianADTraces are those of the covariance's inverse W·Wᵀ and of its square.
+func gaussianADTraces(w *part.Projection) (t [2]float64) {
+	gram := make([]float64, w.R*w.R)
+	num.Gemm(true, false, w.R, w.R, w.D, 1, w.Matrix, w.R, w.Matrix, w.R, 0, gram, w.R)
+	for i := range w.R {
+		t[0] += gram[i*w.R+i]
+	}
+	t[1] = num.SquaredNorm(gram)
+	return t
+}
+
+// gaussianADFloor is the variance that shrinking by the intensity adds to every direction.
+func gaussianADFloor(intensity float64, cov []float64, d int) float64 {
+	trace := 0.0
+	for j := range d {
+		trace += cov[j*d+j]
+	}
+	return intensity * trace / float64(d) // shrinkage keeps the trace
 }
 
 // gaussianADFourth is E‖x−µ‖⁴ of Gaussian rows: 2·tr C² + (tr C)². It is κ times that in all of an elliptical
@@ -133,7 +154,7 @@ func (c GaussianAD) fitAll(center, cov []float64, n int, fourth float64) (*gauss
 	if !ok {
 		return nil, fmt.Errorf("%w: the covariance cannot be inverted", method.ErrDegenerate)
 	}
-	return &gaussianADLayer{whiten: whiten, intensity: intensity}, nil
+	return &gaussianADLayer{whiten: whiten, intensity: intensity, floor: gaussianADFloor(intensity, cov, d)}, nil
 }
 
 func (c GaussianAD) fitSome(center, cov []float64, n int, fourth float64) (*gaussianADLayer, error) {
@@ -165,6 +186,7 @@ func (c GaussianAD) fitSome(center, cov []float64, n int, fourth float64) (*gaus
 	}
 	m := &gaussianADLayer{spectrum: values, rank: rank}
 	m.intensity = c.shrink(diagonal, r, n, gaussianADKurtosis(fourth, cov, d)*gaussianADFourth(diagonal, r))
+	m.floor = gaussianADFloor(m.intensity, diagonal, r)
 	variances := make([]float64, r)
 	for k := range variances {
 		variances[k] = diagonal[k*r+k]
@@ -194,8 +216,10 @@ type gaussianADLayer struct {
 	span      layerSpan
 	whiten    *part.Projection // D×R
 	intensity float64
-	spectrum  []float64 // D, or none
-	rank      int       // how many of the spectrum are more than rounding
+	floor     float64    // the variance that shrinkage added to every direction
+	inverse   [2]float64 // traces of the shrunk covariance's inverse and of its square
+	spectrum  []float64  // D, or none
+	rank      int        // how many of the spectrum are more than rounding
 }
 
 // Score returns each row's distance to the mean, or the sum of those in its layers.
@@ -244,19 +268,20 @@ func (m *GaussianADModel) Threshold(p float64) (float64, error) {
 }
 
 // FalseAlarms returns the share of new Gaussian rows that exceed Threshold(p) when mean and covariance were learned from as
-// few rows as these were: Hotelling's law, for a covariance that is not shrunk; shrinking mostly lowers it, and 1 stands
-// for no more rows than directions. Of several layers it is a bound. calibrated says that it is at most twice 1 − p: the
-// threshold may be used as it is. Errors: as Threshold.
+// few rows as these were: by Hotelling's law for a covariance that is not shrunk, 1 when there are no more rows than
+// directions; by the limit law of large covariances for a shrunk one. Rows that are not Gaussian raise more. Of several
+// layers it is a bound. calibrated says that it is within a factor of two of 1 − p: the threshold may be used as it is, if the rows are
+// Gaussian. Errors: as Threshold.
 func (m *GaussianADModel) FalseAlarms(p float64) (expected float64, calibrated bool, err error) {
 	q, err := m.level(p)
 	if err != nil {
 		return 0, false, err
 	}
 	for _, layer := range m.layers {
-		expected += part.HotellingTail(part.ChiSquaredQuantile(q, layer.whiten.R), m.rows, layer.whiten.R)
+		expected += part.ShrunkTail(part.ChiSquaredQuantile(q, layer.whiten.R), m.rows, layer.whiten.R, layer.intensity, layer.floor, layer.inverse[0], layer.inverse[1])
 	}
 	expected = min(expected, 1)
-	return expected, expected <= 2*(1-p), nil
+	return expected, expected <= 2*(1-p) && expected >= (1-p)/2, nil
 }
 
 // GaussianADLayer says what was learned of a layer.
@@ -296,7 +321,7 @@ func (m *GaussianADModel) State() *data.Checkpoint {
 		expected, calibrated, _ := m.FalseAlarms(gaussianADShare)
 		advice := ""
 		if !calibrated {
-			advice = fmt.Sprintf("; from only %d rows up to %.4f are above: choose a threshold on rows kept back", m.rows, expected)
+			advice = fmt.Sprintf("; from only %d rows, with this shrinkage, it is %.2g: choose a threshold on rows kept back", m.rows, expected)
 		}
 		st.Meta["gaussianad.threshold"] = fmt.Sprintf("%.6g, above which %.4f of normal rows are if they are Gaussian and many were learned%s", limit, 1-gaussianADShare, advice)
 	}
@@ -305,7 +330,7 @@ func (m *GaussianADModel) State() *data.Checkpoint {
 		st.Add(fmt.Sprintf("%d/", l+1), &data.Checkpoint{Tensors: map[string]data.Tensor{
 			"center":    data.Float64Tensor(layer.whiten.Center, d),
 			"whitener":  data.Float64Tensor(layer.whiten.Matrix, d, r),
-			"intensity": data.Float64Tensor([]float64{layer.intensity}, 1),
+			"shrinkage": data.Float64Tensor([]float64{layer.intensity, layer.floor, layer.inverse[0], layer.inverse[1]}, 4),
 			"spectrum":  data.Float64Tensor(layer.spectrum, len(layer.spectrum)),
 			"rank":      data.Int64Tensor([]int64{int64(layer.rank)}, 1),
 		}})
@@ -332,7 +357,7 @@ func loadGaussianAD(c GaussianAD, st *data.Checkpoint) (*GaussianADModel, error)
 		center := r.Floats("center", -1)
 		d := len(center)
 		layer := gaussianADLayer{span: layerSpan{at, at + d}, whiten: &part.Projection{D: d, Center: center, Matrix: r.Floats("whitener", d, -1)}}
-		intensity, rank := r.Floats("intensity", 1), r.Floats("rank", 1)
+		intensity, rank := r.Floats("shrinkage", 4), r.Floats("rank", 1)
 		layer.spectrum = r.Floats("spectrum", -1)
 		if err := r.Err(); err != nil {
 			return nil, err
@@ -344,7 +369,7 @@ func loadGaussianAD(c GaussianAD, st *data.Checkpoint) (*GaussianADModel, error)
 			layer.spectrum = nil
 		}
 		layer.whiten.R = len(layer.whiten.Matrix) / d
-		layer.intensity, layer.rank = intensity[0], int(rank[0])
+		layer.intensity, layer.floor, layer.inverse, layer.rank = intensity[0], intensity[1], [2]float64(intensity[2:]), int(rank[0])
 		m.layers = append(m.layers, layer)
 		at += d
 	}

@@ -270,3 +270,45 @@ func TestMahalanobisUpdateIsAFitOnAllRows(t *testing.T) {
 	}
 	near(t, "without labels", scores(t, m.(*detect.MahalanobisModel), query), scores(t, fitMahalanobis(t, detect.Mahalanobis{}, plain), query), 1e-5)
 }
+
+func TestMahalanobisIsRefinedThroughItsSpec(t *testing.T) {
+	train := gaussianClasses(28, 200, 6, 2)
+	specs := map[string]method.Spec{}
+	for _, s := range detect.Methods() {
+		specs[s.Name] = s
+	}
+	s := specs["mahalanobis"]
+	m, err := s.Fit(t.Context(), &detect.Mahalanobis{Layers: []int{2, 4}}, data.Bundle{"in": train})
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := append([]float32(nil), train.X()...)
+	for i := range far {
+		far[i] += 30
+	}
+	in := data.Bundle{"familiar": train, "unfamiliar": mustTable(t, 200, 6, far)}
+	next, err := s.Refine(t.Context(), m, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := m.(*detect.MahalanobisModel).Combine(t.Context(), detect.MahalanobisInput{Familiar: train, Unfamiliar: mustTable(t, 200, 6, far)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "through the spec", scores(t, next.(method.Scorer), train), scores(t, want, train), 0)
+	delete(in, "familiar")
+	if _, err := s.Refine(t.Context(), m, in); !errors.Is(err, method.ErrInput) || !strings.Contains(err.Error(), "familiar") {
+		t.Errorf("without familiar rows: %v", err)
+	}
+	other, err := specs["gaussianad"].Fit(t.Context(), &detect.GaussianAD{}, data.Bundle{"in": train})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in["familiar"] = train
+	if _, err := s.Refine(t.Context(), other, in); !errors.Is(err, method.ErrInput) {
+		t.Errorf("another method's model: %v", err)
+	}
+	if _, err := specs["gaussianad"].Refine(t.Context(), other, in); !errors.Is(err, method.ErrInput) {
+		t.Errorf("a method whose models nothing refines: %v", err)
+	}
+}

@@ -113,3 +113,30 @@ func HotellingTail(t float64, n, r int) float64 {
 	x := t / (t + float64(n) + 1) // r·F/(r·F + n−r)
 	return 1 - mathext.RegIncBeta(float64(r)/2, float64(n-r)/2, x)
 }
+
+// ShrunkTail is [HotellingTail] when the covariance of r directions was shrunk: (1−intensity)·S + floor·I, whose inverse has
+// trace inverse and whose inverse's square has trace square. With R = (S+λI)⁻¹, λ = floor/(1−intensity), and Σ the rows' own
+// covariance, in the limit of many rows and directions, and with n−1 for the mean that was learned too
+//
+//	t = tr ΣR = n·(1/(1 − (r − λ·tr R)/(n−1)) − 1)   (Ledoit and Péché 2011, theorem 3)
+//	tr ΣRΣR = (1 + t/n)²·(t − λ·tr ΣR²)           (from S's rows, each left out of R in turn), tr ΣR² = −dt/dλ
+//
+// and d² of a new Gaussian row, a weighted sum of χ² variables, is taken to be the gamma variable of its mean and variance.
+func ShrunkTail(tail float64, n, r int, intensity, floor, inverse, square float64) float64 {
+	if intensity == 0 || n < 2 {
+		return HotellingTail(tail, n, r)
+	}
+	rows, first, second := float64(n), float64(r), float64(r) // of a multiple of the identity
+	if keep := 1 - intensity; keep > 1e-9 {
+		lambda, inverse, square := floor/keep, inverse*keep, square*keep*keep
+		bottom := 1 - (float64(r)-lambda*inverse)/(rows-1)
+		t := rows * (1/bottom - 1)
+		slope := rows / (rows - 1) * (inverse - lambda*square) / (bottom * bottom) // −dt/dλ
+		first, second = t/keep, math.Pow(1+t/rows, 2)*(t-lambda*slope)/(keep*keep)
+	}
+	if !(first > 0 && second > 0) { // rounding: nothing is left of a direction
+		return HotellingTail(tail, n, r)
+	}
+	mean, variance := first*(1+1/rows), 2*second*math.Pow(1+1/rows, 2)
+	return mathext.GammaIncRegComp(mean*mean/variance, tail*mean/variance)
+}
