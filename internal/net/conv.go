@@ -71,6 +71,10 @@ type conv struct {
 
 	run, byWeight, byInput, join func(lo, hi int)
 
+	norm          *batchNorm // what is folded in, in passes without gradient
+	relu          bool
+	factor, shift []float32 // of norm
+
 	part   []float32
 	dw, dx []float32
 	add    bool
@@ -235,26 +239,36 @@ func (k *conv) forward() {
 	for at := 0; at < len(w); at += out * k.depth {
 		num.Transpose(k.turned[at:at+out*k.depth], w[at:at+out*k.depth], out, k.depth) // once, not in every block
 	}
+	if k.norm != nil {
+		k.foldNorm()
+	}
 	num.Parallel((total+k.ahead-1)/k.ahead, 1, k.run)
 }
 
 func (k *conv) forwardRange(lo, hi int) {
 	room := k.room(k.ahead)
 	defer k.g.scratch.give(room)
-	y := k.y.root.value
+	y, bias := k.y.root.value, k.shift
+	if k.norm == nil && k.b != nil {
+		bias = k.b.root.value
+	}
 	total, out := k.s.batch*k.s.outHigh, k.out/k.s.Groups
 	for block := lo; block < hi; block++ {
 		from, to := block*k.ahead, min((block+1)*k.ahead, total)
 		rows := (to - from) * k.s.outWide
 		dst := y[from*k.s.outWide*k.out : to*k.s.outWide*k.out]
-		if k.b != nil {
+		if bias != nil {
 			for i := range rows {
-				copy(dst[i*k.out:], k.b.root.value)
+				copy(dst[i*k.out:], bias)
 			}
 		}
 		for group := range k.s.Groups {
 			windows, lead := k.windows(room.values, from, to, group)
-			num.Gemm(false, false, rows, out, k.depth, 1, windows, lead, k.turned[group*out*k.depth:], out, betaOf(k.b != nil), dst[group*out:], k.out)
+			num.Gemm(false, false, rows, out, k.depth, 1, windows, lead, k.turned[group*out*k.depth:], out, betaOf(bias != nil), dst[group*out:], k.out)
+		}
+		for ; k.relu && len(dst) > 0; dst = dst[min(stretch, len(dst)):] {
+			part := dst[:min(stretch, len(dst))]
+			num.ReLU(part, part)
 		}
 	}
 }
