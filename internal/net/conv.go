@@ -237,7 +237,7 @@ func (k *conv) forward() {
 	defer k.g.scratch.give(turned)
 	k.turned = turned.values
 	for at := 0; at < len(w); at += out * k.depth {
-		num.Transpose(k.turned[at:at+out*k.depth], w[at:at+out*k.depth], out, k.depth) // once, not in every block
+		num.Transpose(k.turned[at:at+out*k.depth], w[at:at+out*k.depth], k.depth, out, k.depth) // once, not in every block
 	}
 	if k.norm != nil {
 		k.foldNorm()

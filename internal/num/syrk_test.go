@@ -129,12 +129,13 @@ func TestTranspose(t *testing.T) {
 	onEveryPath(t, func(t *testing.T) {
 		for _, size := range [][2]int{{1, 1}, {3, 17}, {16, 27}, {64, 8}, {33, 40}} {
 			m, n := size[0], size[1]
-			a, b := normals[float32](r, m*n), make([]float32, m*n)
-			Transpose(b, a, m, n)
+			lda := n + 3
+			a, b := normals[float32](r, m*lda), make([]float32, m*n)
+			Transpose(b, a, lda, m, n)
 			for i := range m {
 				for j := range n {
-					if b[j*m+i] != a[i*n+j] {
-						t.Fatalf("%d×%d: element (%d, %d) is %v, want %v", m, n, j, i, b[j*m+i], a[i*n+j])
+					if b[j*m+i] != a[i*lda+j] {
+						t.Fatalf("%d×%d: element (%d, %d) is %v, want %v", m, n, j, i, b[j*m+i], a[i*lda+j])
 					}
 				}
 			}
