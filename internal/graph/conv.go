@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
@@ -118,6 +119,9 @@ func (w *window) span(d, k int) (lo, hi, first int) {
 // stripValues is how much of an unrolled image is multiplied at a time: it should stay in a cache.
 const stripValues = 1 << 17
 
+// convGrain is the fewest multiply-adds that are worth a thread: some ten microseconds.
+const convGrain = 1 << 19
+
 // mixing is how many outputs of one channel make a matrix product worth unrolling it.
 const mixing = 4
 
@@ -146,59 +150,94 @@ func conv(c *call) error {
 	if err != nil {
 		return err
 	}
-	inside, outside := w.in[0]*w.in[1], w.out[0]*w.out[1]
-	for i := range x.Shape[0] {
-		xi, yi := x.Floats[i*channels*inside:(i+1)*channels*inside], y.Floats[i*m*outside:(i+1)*m*outside]
-		if channels == groups && m/groups < mixing {
-			w.depthwise(yi, xi, weight.Floats, m/groups)
-		} else {
-			w.convolve(yi, xi, weight.Floats, groups, channels/groups, m/groups, c.m)
-		}
-		for o := range m {
-			b := float32(0)
-			if bias != nil {
-				b = bias[o]
-			}
-			shiftClip(yi[o*outside:(o+1)*outside], b, c.act)
-		}
-	}
+	k := &convolution{window: w, x: x.Floats, y: y.Floats, weight: weight.Floats, bias: bias,
+		groups: groups, channels: channels / groups, outputs: m / groups, act: c.act, m: c.m}
+	k.run(x.Shape[0])
 	return nil
+}
+
+// convolution is a convolution at work. It is cut into tasks, strips of a group's outputs or single channels, which write apart and in
+// which no value depends on the cut: threads share a batch and, where that is small, an image.
+type convolution struct {
+	window
+	x, y, weight, bias []float32 // bias may be nil
+	groups             int
+	channels, outputs  int // of a group
+	act                activation
+	m                  *Memory
+
+	rows, strips int // output rows of a strip, strips of an image
+}
+
+func (k *convolution) run(images int) {
+	outside := k.out[0] * k.out[1]
+	depth := k.channels * k.kernel[0] * k.kernel[1]
+	work, tasks, do := outside*depth, k.groups*k.outputs, k.channel
+	if k.channels != 1 || k.outputs >= mixing {
+		work *= k.outputs
+		k.strips = max(1, (depth*outside+stripValues-1)/stripValues)
+		if work >= 2*convGrain {
+			k.strips += k.strips % 2 // the halves of an image are two threads' work
+		}
+		k.rows = (k.out[0] + k.strips - 1) / k.strips
+		k.strips = (k.out[0] + k.rows - 1) / k.rows
+		work, tasks, do = work/k.strips, k.groups*k.strips, k.strip
+	}
+	num.Parallel(images*tasks, convGrain/max(work, 1)+1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			do(i/tasks, i%tasks)
+		}
+	})
+}
+
+// strip computes rows of a group's outputs by unrolling what they see: y[o, p] = Σ weight[o, k] · unrolled[k, p].
+func (k *convolution) strip(image, task int) {
+	inside, outside := k.in[0]*k.in[1], k.out[0]*k.out[1]
+	depth := k.channels * k.kernel[0] * k.kernel[1]
+	group, top := task/k.strips, task%k.strips*k.rows
+	bottom := min(top+k.rows, k.out[0])
+	n, first := (bottom-top)*k.out[1], group*k.outputs
+	x := k.x[(image*k.groups+group)*k.channels*inside:][:k.channels*inside]
+	y := k.y[(image*k.groups+group)*k.outputs*outside:][:k.outputs*outside]
+	weight := k.weight[first*depth : (first+k.outputs)*depth]
+	if k.kernel == [2]int{1, 1} && k.stride == [2]int{1, 1} && k.in == k.out {
+		num.Gemm(false, false, k.outputs, n, depth, 1, weight, depth, x[top*k.out[1]:], inside, 0, y[top*k.out[1]:], outside)
+	} else {
+		unrolled := k.m.takeStrip(depth * n)
+		k.unroll(unrolled, x, k.channels, top, bottom)
+		num.Gemm(false, false, k.outputs, n, depth, 1, weight, depth, unrolled, n, 0, y[top*k.out[1]:], outside)
+		k.m.giveStrip(unrolled)
+	}
+	for o := range k.outputs {
+		k.finish(y[o*outside+top*k.out[1]:][:n], first+o)
+	}
+}
+
+// channel computes one output of a group of one channel.
+func (k *convolution) channel(image, o int) {
+	inside, outside, taps := k.in[0]*k.in[1], k.out[0]*k.out[1], k.kernel[0]*k.kernel[1]
+	x := k.x[(image*k.groups+o/k.outputs)*inside:][:inside]
+	y := k.y[(image*k.groups*k.outputs+o)*outside:][:outside]
+	k.depthwise(y, x, k.weight[o*taps:][:taps])
+	k.finish(y, o)
+}
+
+// finish adds the bias of an output and clips.
+func (k *convolution) finish(y []float32, o int) {
+	b := float32(0)
+	if k.bias != nil {
+		b = k.bias[o]
+	}
+	shiftClip(y, b, k.act)
 }
 
 // shiftClip adds b, then clips.
 func shiftClip(y []float32, b float32, act activation) {
-	if b == 0 && !act.on {
-		return
-	}
-	if !act.on {
-		for i := range y {
-			y[i] += b
-		}
-		return
-	}
-	for i, v := range y {
-		y[i] = min(max(v+b, act.lo), act.hi)
-	}
-}
-
-// convolve computes one image by unrolling strips of it: y[o, p] = Σ weight[o, k] · unrolled[k, p].
-func (w *window) convolve(y, x, weight []float32, groups, channels, outputs int, m *Memory) {
-	inside, outside := w.in[0]*w.in[1], w.out[0]*w.out[1]
-	depth := channels * w.kernel[0] * w.kernel[1]
-	plain := w.kernel == [2]int{1, 1} && w.stride == [2]int{1, 1} && w.in == w.out
-	rows := min(w.out[0], max(1, stripValues/max(1, depth*w.out[1])))
-	for g := range groups {
-		xg, yg, wg := x[g*channels*inside:], y[g*outputs*outside:], weight[g*outputs*depth:]
-		if plain {
-			num.Gemm(false, false, outputs, outside, depth, 1, wg, depth, xg, inside, 0, yg, outside)
-			continue
-		}
-		for top := 0; top < w.out[0]; top += rows {
-			n := min(rows, w.out[0]-top) * w.out[1]
-			strip := m.unrolled(depth * n)
-			w.unroll(strip, xg, channels, top, top+n/w.out[1])
-			num.Gemm(false, false, outputs, n, depth, 1, wg, depth, strip, n, 0, yg[top*w.out[1]:], outside)
-		}
+	switch inf := float32(math.Inf(1)); {
+	case act.on:
+		num.ShiftClip(y, y, b, act.lo, act.hi)
+	case b != 0:
+		num.ShiftClip(y, y, b, -inf, inf)
 	}
 }
 
@@ -251,43 +290,43 @@ func shifted(dst, plane []float32, from, width, lo, hi int) {
 		copy(dst[begin:end], plane[from+begin:])
 	}
 	clear(dst[end:])
-	for ; (lo > 0 || hi < width) && len(dst) > 0; dst = dst[width:] {
-		for i := range lo {
-			dst[i] = 0
-		}
-		for i := hi; i < width; i++ {
-			dst[i] = 0
-		}
+	for i := range lo {
+		clearEvery(dst, i, width)
+	}
+	for i := hi; i < width; i++ {
+		clearEvery(dst, i, width)
 	}
 }
 
-// depthwise computes one image whose channels do not mix: times outputs of each.
-func (w *window) depthwise(y, x, weight []float32, times int) {
-	inside, outside, taps := w.in[0]*w.in[1], w.out[0]*w.out[1], w.kernel[0]*w.kernel[1]
-	clear(y)
-	for o := range len(y) / outside {
-		plane, out, k := x[o/times*inside:][:inside], y[o*outside:][:outside], weight[o*taps:][:taps]
-		for ky := range w.kernel[0] {
-			top, bottom, firstY := w.span(0, ky)
-			if w.kernel[1] == 3 && w.dilation[1] == 1 {
-				for oy := top; oy < bottom; oy++ {
-					w.threeTaps(out[oy*w.out[1]:][:w.out[1]], plane[(oy*w.stride[0]+firstY)*w.in[1]:][:w.in[1]], k[3*ky:3*ky+3])
-				}
-				continue
+func clearEvery(dst []float32, from, step int) {
+	for ; from < len(dst); from += step {
+		dst[from] = 0
+	}
+}
+
+// depthwise slides a kernel of one channel over a plane.
+func (w *window) depthwise(out, plane, k []float32) {
+	clear(out)
+	for ky := range w.kernel[0] {
+		top, bottom, firstY := w.span(0, ky)
+		if w.kernel[1] == 3 && w.dilation[1] == 1 {
+			for oy := top; oy < bottom; oy++ {
+				w.threeTaps(out[oy*w.out[1]:][:w.out[1]], plane[(oy*w.stride[0]+firstY)*w.in[1]:][:w.in[1]], k[3*ky:3*ky+3])
 			}
-			for kx := range w.kernel[1] {
-				lo, hi, first := w.span(1, kx)
-				v := k[ky*w.kernel[1]+kx]
-				for oy := top; oy < bottom; oy++ {
-					src := plane[(oy*w.stride[0]+firstY)*w.in[1]:][:w.in[1]]
-					dst := out[oy*w.out[1]:][:w.out[1]]
-					if w.stride[1] == 1 && lo < hi {
-						addScaled(dst[lo:hi], src[lo+first:], v)
-						continue
-					}
-					for ox, at := lo, lo*w.stride[1]+first; ox < hi; ox, at = ox+1, at+w.stride[1] {
-						dst[ox] += v * src[at]
-					}
+			continue
+		}
+		for kx := range w.kernel[1] {
+			lo, hi, first := w.span(1, kx)
+			v := k[ky*w.kernel[1]+kx]
+			for oy := top; oy < bottom; oy++ {
+				src := plane[(oy*w.stride[0]+firstY)*w.in[1]:][:w.in[1]]
+				dst := out[oy*w.out[1]:][:w.out[1]]
+				if w.stride[1] == 1 && lo < hi {
+					addScaled(dst[lo:hi], src[lo+first:], v)
+					continue
+				}
+				for ox, at := lo, lo*w.stride[1]+first; ox < hi; ox, at = ox+1, at+w.stride[1] {
+					dst[ox] += v * src[at]
 				}
 			}
 		}

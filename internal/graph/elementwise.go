@@ -8,6 +8,18 @@ import (
 
 type number interface{ float32 | int64 }
 
+// vector applies a kernel to a float tensor.
+func vector(kernel func(dst, x []float32)) func(c *call) error {
+	return func(c *call) error {
+		y, err := c.floats(c.in[0].Shape...)
+		if err != nil {
+			return err
+		}
+		kernel(y.Floats, c.in[0].Floats)
+		return nil
+	}
+}
+
 // unary applies f to every value of a float tensor.
 func unary(f func(c *call) func(x float32) float32) func(c *call) error {
 	return func(c *call) error {
@@ -143,7 +155,7 @@ func foldInputs(f func(a, b float32) float32, g func(a, b int64) (int64, error))
 				return fmt.Errorf("input %d is missing", k+2)
 			}
 			two := &call{step: &step{Node: c.Node}, in: []*Tensor{total, t}, m: c.m}
-			if err := binary(f, g)(two); err != nil {
+			if err := binary(nil, f, g)(two); err != nil {
 				return err
 			}
 			if k > 0 {
@@ -159,8 +171,8 @@ func foldInputs(f func(a, b float32) float32, g func(a, b int64) (int64, error))
 	}
 }
 
-// binary combines two tensors of one type, spread over each other.
-func binary(f func(a, b float32) float32, g func(a, b int64) (int64, error)) func(c *call) error {
+// binary combines two tensors of one type, spread over each other; kernel, if any, does it for two of one shape.
+func binary(kernel func(dst, x, y []float32), f func(a, b float32) float32, g func(a, b int64) (int64, error)) func(c *call) error {
 	return func(c *call) error {
 		a, b := c.in[0], c.in[1]
 		if a.Type != b.Type || a.Type == Bool {
@@ -175,7 +187,11 @@ func binary(f func(a, b float32) float32, g func(a, b int64) (int64, error)) fun
 			return err
 		}
 		if a.Type == Float {
-			pairs(y.Floats, a.Floats, b.Floats, a.Shape, b.Shape, shape, f)
+			if kernel != nil && slices.Equal(a.Shape, b.Shape) {
+				kernel(y.Floats, a.Floats, b.Floats)
+			} else {
+				pairs(y.Floats, a.Floats, b.Floats, a.Shape, b.Shape, shape, f)
+			}
 			shiftClip(y.Floats, 0, c.act)
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -169,6 +170,47 @@ func TestCompileChangesNothing(t *testing.T) {
 		}
 		if !slices.Equal(one[0].Floats, have[0].Floats[n*5:(n+1)*5]) {
 			t.Errorf("row %d differs alone", n)
+		}
+	}
+}
+
+// TestThreadsChangeNothing: an image shared by threads, alone or in a batch, has the bits that one thread gives it.
+func TestThreadsChangeNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, c := range []struct {
+		weight          []int
+		stride, pad, by int
+	}{{[]int{32, 32, 3, 3}, 1, 1, 1}, {[]int{40, 16, 3, 3}, 2, 1, 2}, {[]int{64, 32, 1, 1}, 1, 0, 1}, {[]int{32, 1, 9, 9}, 1, 4, 32}, {[]int{24, 32, 5, 5}, 1, 2, 1}} {
+		g := &Graph{Inputs: []string{"x"}, Outputs: []string{"y"}, Constants: map[string]*Tensor{"w": random(r, c.weight...), "b": random(r, c.weight[0])},
+			Nodes: []Node{{Op: "Conv", Inputs: []string{"x", "w", "b"}, Outputs: []string{"c"}, Attributes: map[string]Attribute{
+				"pads": ints(int64(c.pad), int64(c.pad), int64(c.pad), int64(c.pad)), "strides": ints(int64(c.stride), int64(c.stride)), "group": {Int: int64(c.by)}}},
+				{Op: "Relu", Inputs: []string{"c"}, Outputs: []string{"y"}}}}
+		p, err := Compile(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, m := random(r, 3, 32, 37, 33), new(Memory)
+		var want []float32
+		for _, procs := range []int{1, 2, 5} {
+			before := runtime.GOMAXPROCS(procs)
+			batch, err := p.Run(m, x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = batch[0].Floats
+			}
+			if !slices.Equal(batch[0].Floats, want) {
+				t.Errorf("weights %v on %d threads: other bits", c.weight, procs)
+			}
+			one, err := p.Run(m, Floats(x.Floats[32*37*33:2*32*37*33], 1, 32, 37, 33))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(want) / 3; !slices.Equal(one[0].Floats, want[n:2*n]) {
+				t.Errorf("weights %v on %d threads: an image alone has other bits", c.weight, procs)
+			}
+			runtime.GOMAXPROCS(before)
 		}
 	}
 }

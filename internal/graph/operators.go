@@ -3,6 +3,8 @@ package graph
 import (
 	"errors"
 	"math"
+
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // operator is what a node can be.
@@ -29,7 +31,10 @@ func init() {
 		return &operator{least: 1, most: 1, run: unary(f)}
 	}
 	two := func(f func(a, b float32) float32, g func(a, b int64) (int64, error)) *operator {
-		return &operator{least: 2, most: 2, ints: true, clips: true, run: binary(f, g)}
+		return &operator{least: 2, most: 2, ints: true, clips: true, run: binary(nil, f, g)}
+	}
+	joins := func(kernel func(dst, x, y []float32), f func(a, b float32) float32, g func(a, b int64) (int64, error)) *operator {
+		return &operator{least: 2, most: 2, ints: true, clips: true, run: binary(kernel, f, g)}
 	}
 	truth := func(f func(a, b float32) bool, g func(a, b int64) bool) *operator {
 		return &operator{least: 2, most: 2, ints: true, run: compare(f, g)}
@@ -58,7 +63,7 @@ func init() {
 		"LogSoftmax": {least: 1, most: 1, run: softmax(true)},
 		"LSTM":       {least: 3, most: 8, ints: true, run: lstm},
 
-		"Relu":    values(simply(func(x float32) float32 { return max(x, 0) })),
+		"Relu":    {least: 1, most: 1, run: vector(num.ReLU)},
 		"Sigmoid": values(double(sigmoid)),
 		"Tanh":    values(double(math.Tanh)),
 		"Erf":     values(double(math.Erf)),
@@ -106,10 +111,10 @@ func init() {
 		"Clip":  {least: 1, most: 3, ints: true, run: clip},
 		"PRelu": two(func(a, b float32) float32 { return max(a, 0) + b*min(a, 0) }, nil),
 
-		"Add": two(func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b })),
+		"Add": joins(num.Add, func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b })),
 		"Sub": two(func(a, b float32) float32 { return a - b }, exactly(func(a, b int64) int64 { return a - b })),
 		"Sum": moves(1, many, foldInputs(func(a, b float32) float32 { return a + b }, exactly(func(a, b int64) int64 { return a + b }))),
-		"Mul": two(func(a, b float32) float32 { return a * b }, exactly(func(a, b int64) int64 { return a * b })),
+		"Mul": joins(num.Multiply, func(a, b float32) float32 { return a * b }, exactly(func(a, b int64) int64 { return a * b })),
 		"Div": two(func(a, b float32) float32 { return a / b }, func(a, b int64) (int64, error) {
 			if b == 0 {
 				return 0, errZero

@@ -3,12 +3,15 @@ package graph
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Memory recycles the tensors of one run at a time. The zero value is ready.
 type Memory struct {
-	free  map[int][]*buffer // by capacity, a power of two
-	space []float32         // of unrolled images
+	free map[int][]*buffer // by capacity, a power of two
+
+	mu     sync.Mutex
+	strips [][]float32 // of unrolled images
 }
 
 // buffer is memory that several tensors may look at.
@@ -45,12 +48,24 @@ func (m *Memory) release(t *Tensor) {
 	t.memory = nil
 }
 
-// unrolled returns n values of undefined content, the same memory at every call.
-func (m *Memory) unrolled(n int) []float32 {
-	if len(m.space) < n {
-		m.space = make([]float32, n)
+// takeStrip returns n values of undefined content, until giveStrip. Threads of one run may ask at the same time.
+func (m *Memory) takeStrip(n int) []float32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := len(m.strips) - 1; last >= 0 {
+		s := m.strips[last]
+		m.strips = m.strips[:last]
+		if cap(s) >= n {
+			return s[:n]
+		}
 	}
-	return m.space[:n]
+	return make([]float32, n)
+}
+
+func (m *Memory) giveStrip(s []float32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.strips = append(m.strips, s)
 }
 
 // Run computes the outputs. What it returns is the caller's; inputs are not changed. One Memory serves one run at a time, and makes

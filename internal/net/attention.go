@@ -105,13 +105,15 @@ func (a *attention) forward() { num.Parallel(a.batch*a.heads, 1, a.run) }
 func (a *attention) forwardRange(lo, hi int) {
 	room := a.g.scratch.take(tileQueries*tileKeys + tileQueries)
 	defer a.g.scratch.give(room)
+	turned := a.g.scratch.take(a.width * tileKeys)
+	defer a.g.scratch.give(turned)
 	scores, top := room.values[:tileQueries*tileKeys], room.values[tileQueries*tileKeys:]
 	out := operandOf{a.y, 0}
 	for i := lo; i < hi; i++ {
 		entry, head := i/a.heads, i%a.heads
 		n := a.counted(entry)
 		if a.oneTile(n) {
-			a.forwardTile(entry, head, n, scores)
+			a.forwardTile(entry, head, n, scores, turned.values)
 			continue
 		}
 		for q0 := 0; q0 < a.queries; q0 += tileQueries {
@@ -181,11 +183,10 @@ func expRow(row []float32, top float32) float32 {
 // oneTile reports whether n keys fit a tile and every query sees one of them: then softmax needs no second look.
 func (a *attention) oneTile(n int) bool { return n <= tileKeys && a.seen(0, n) > 0 }
 
-// probabilities computes a tile's, rows close together, from query q0 on.
-func (a *attention) probabilities(p []float32, entry, head, q0, rows, n int) {
+// probabilities computes a tile's, rows close together, from query q0 on; turned holds the keys as [width, n].
+func (a *attention) probabilities(p []float32, entry, head, q0, rows, n int, turned []float32) {
 	q, ldq := a.at(a.q, a.q.node.root.value, entry, head, q0)
-	k, ldk := a.at(a.k, a.k.node.root.value, entry, head, 0)
-	num.Gemm(false, true, rows, n, a.width, a.scale, q, ldq, k, ldk, 0, p, n)
+	num.Gemm(false, false, rows, n, a.width, a.scale, q, ldq, turned, n, 0, p, n)
 	if a.mask.Causal {
 		for r := range rows {
 			fill(p[r*n+a.seen(q0+r, n):(r+1)*n], float32(math.Inf(-1)))
@@ -194,35 +195,39 @@ func (a *attention) probabilities(p []float32, entry, head, q0, rows, n int) {
 	num.SoftmaxRows(p[:rows*n], p[:rows*n], n)
 }
 
-func (a *attention) forwardTile(entry, head, n int, p []float32) {
+func (a *attention) forwardTile(entry, head, n int, p, turned []float32) {
+	k, ldk := a.at(a.k, a.k.node.root.value, entry, head, 0)
+	num.Transpose(turned, k, ldk, n, a.width) // once for all queries
 	v, ldv := a.at(a.v, a.v.node.root.value, entry, head, 0)
 	for q0 := 0; q0 < a.queries; q0 += tileQueries {
 		rows := min(tileQueries, a.queries-q0)
-		a.probabilities(p, entry, head, q0, rows, n)
+		a.probabilities(p, entry, head, q0, rows, n, turned)
 		y, ldy := a.at(operandOf{a.y, 0}, a.y.root.value, entry, head, q0)
 		num.Gemm(false, false, rows, a.width, n, 1, p, n, v, ldv, 0, y, ldy)
 	}
 }
 
-func (a *attention) backwardTile(entry, head, n int, p, dp []float32) {
+func (a *attention) backwardTile(entry, head, n int, p, dp, turned, turnedV []float32) {
 	k, ldk := a.at(a.k, a.k.node.root.value, entry, head, 0)
 	v, ldv := a.at(a.v, a.v.node.root.value, entry, head, 0)
+	num.Transpose(turned, k, ldk, n, a.width)
+	num.Transpose(turnedV, v, ldv, n, a.width)
 	for q0 := 0; q0 < a.queries; q0 += tileQueries {
 		rows := min(tileQueries, a.queries-q0)
-		a.probabilities(p, entry, head, q0, rows, n)
+		a.probabilities(p, entry, head, q0, rows, n, turned)
 		d, ldy := a.at(operandOf{a.y, 0}, a.y.root.grad, entry, head, q0)
-		a.gradients(entry, head, q0, 0, rows, n, p, dp, n, d, ldy, k, ldk, v, ldv, nil)
+		num.Gemm(false, false, rows, n, a.width, 1, d, ldy, turnedV, n, 0, dp, n)
+		a.gradients(entry, head, q0, 0, rows, n, p, dp, n, d, ldy, k, ldk, ldv, nil)
 	}
 }
 
-// gradients adds a tile's part of the gradients; p holds its probabilities, along each query's Σ p·dp or nil when the
-// tile has all keys.
-func (a *attention) gradients(entry, head, q0, k0, rows, cols int, p, dp []float32, lead int, d []float32, ldy int, k []float32, ldk int, v []float32, ldv int, along []float32) {
+// gradients adds a tile's part of the gradients; p holds its probabilities, dp the products of d and the values, along each
+// query's Σ p·dp or nil when the tile has all keys.
+func (a *attention) gradients(entry, head, q0, k0, rows, cols int, p, dp []float32, lead int, d []float32, ldy int, k []float32, ldk, ldv int, along []float32) {
 	if a.dv != nil {
 		dv, _ := a.at(a.v, a.dv, entry, head, k0)
 		num.Gemm(true, false, cols, a.width, rows, 1, p, lead, d, ldy, 1, dv, ldv)
 	}
-	num.Gemm(false, true, rows, cols, a.width, 1, d, ldy, v, ldv, 0, dp, lead)
 	if along == nil {
 		num.SoftmaxRowsGradient(dp[:rows*cols], p[:rows*cols], dp[:rows*cols], cols)
 	} else {
@@ -261,13 +266,15 @@ func begin(n *Node) []float32 {
 func (a *attention) backwardRange(lo, hi int) {
 	room := a.g.scratch.take(2*tileQueries*tileKeys + a.queries)
 	defer a.g.scratch.give(room)
+	turned := a.g.scratch.take(2 * a.width * tileKeys) // keys and values
+	defer a.g.scratch.give(turned)
 	p, dp, along := room.values[:tileQueries*tileKeys], room.values[tileQueries*tileKeys:2*tileQueries*tileKeys], room.values[2*tileQueries*tileKeys:]
 	out := operandOf{a.y, 0}
 	for i := lo; i < hi; i++ {
 		entry, head := i/a.heads, i%a.heads
 		n := a.counted(entry)
 		if a.oneTile(n) {
-			a.backwardTile(entry, head, n, p, dp)
+			a.backwardTile(entry, head, n, p, dp, turned.values[:a.width*tileKeys], turned.values[a.width*tileKeys:])
 			continue
 		}
 		y, ldy := a.at(out, a.y.root.value, entry, head, 0)
@@ -293,7 +300,8 @@ func (a *attention) backwardRange(lo, hi int) {
 					clear(row[seen:])
 					expRow(row[:seen], a.logSum.root.value[i*a.queries+q0+r])
 				}
-				a.gradients(entry, head, q0, k0, rows, cols, p, dp, tileKeys, d, ldy, k, ldk, v, ldv, along[q0:q0+rows])
+				num.Gemm(false, true, rows, cols, a.width, 1, d, ldy, v, ldv, 0, dp, tileKeys)
+				a.gradients(entry, head, q0, k0, rows, cols, p, dp, tileKeys, d, ldy, k, ldk, ldv, along[q0:q0+rows])
 			}
 		}
 	}

@@ -51,6 +51,7 @@ func (w Window) over(shape []int, kernel [2]int) (s geometry, message string) {
 var convBlock = 1 << 17
 
 const (
+	convWork  = 1 << 20 // multiply-adds of a block at least, of forward passes
 	convTasks = 16      // blocks that a convolution is cut into at least, so that threads find work
 	convSums  = 4 << 20 // values of partial gradients by weights at most
 )
@@ -60,13 +61,19 @@ type conv struct {
 	g          *Graph
 	s          geometry
 	x, w, b, y *Node
-	out        int // channels
-	depth      int // values in a window of one group
-	lines      int // output lines of a block
-	parts      int // partial gradients by the weights
+	out        int       // channels
+	depth      int       // values in a window of one group
+	lines      int       // output lines of a block
+	ahead      int       // those of a block of forward passes, whose results do not depend on the cut
+	turned     []float32 // weights as [window, out] of each group, during a forward pass
+	parts      int       // partial gradients by the weights
 	sums       *columnSums
 
 	run, byWeight, byInput, join func(lo, hi int)
+
+	norm          *batchNorm // what is folded in, in passes without gradient
+	relu          bool
+	factor, shift []float32 // of norm
 
 	part   []float32
 	dw, dx []float32
@@ -101,6 +108,8 @@ func (g *Graph) Conv2D(x, w, b *Node, window Window) *Node {
 	k := &conv{g: g, s: s, x: x, w: w, b: b, y: y, out: w.shape[0], depth: s.kernel[0] * s.kernel[1] * w.shape[3], sums: g.columnSums()}
 	total := s.batch * s.outHigh
 	k.lines = max(1, min(convBlock/(s.outWide*k.depth), (total+convTasks-1)/convTasks))
+	tasks := min(convTasks, max(1, total*s.outWide*k.out*k.depth/convWork))
+	k.ahead = max(1, min(convBlock/(s.outWide*k.depth), (total+tasks-1)/tasks))
 	k.parts = max(1, min(convTasks, (total+k.lines-1)/k.lines, convSums/w.Size()))
 	k.run, k.byWeight, k.byInput, k.join = k.forwardRange, k.weightRange, k.inputRange, k.joinRange
 	return g.add(o, k)
@@ -223,27 +232,43 @@ func (k *conv) room(lines int) *scratch {
 }
 
 func (k *conv) forward() {
-	total := k.s.batch * k.s.outHigh
-	num.Parallel((total+k.lines-1)/k.lines, 1, k.run)
+	total, out := k.s.batch*k.s.outHigh, k.out/k.s.Groups
+	w, turned := k.w.root.value, k.g.scratch.take(k.w.Size())
+	defer k.g.scratch.give(turned)
+	k.turned = turned.values
+	for at := 0; at < len(w); at += out * k.depth {
+		num.Transpose(k.turned[at:at+out*k.depth], w[at:at+out*k.depth], k.depth, out, k.depth) // once, not in every block
+	}
+	if k.norm != nil {
+		k.foldNorm()
+	}
+	num.Parallel((total+k.ahead-1)/k.ahead, 1, k.run)
 }
 
 func (k *conv) forwardRange(lo, hi int) {
-	room := k.room(k.lines)
+	room := k.room(k.ahead)
 	defer k.g.scratch.give(room)
-	y, w := k.y.root.value, k.w.root.value
+	y, bias := k.y.root.value, k.shift
+	if k.norm == nil && k.b != nil {
+		bias = k.b.root.value
+	}
 	total, out := k.s.batch*k.s.outHigh, k.out/k.s.Groups
 	for block := lo; block < hi; block++ {
-		from, to := block*k.lines, min((block+1)*k.lines, total)
+		from, to := block*k.ahead, min((block+1)*k.ahead, total)
 		rows := (to - from) * k.s.outWide
 		dst := y[from*k.s.outWide*k.out : to*k.s.outWide*k.out]
-		if k.b != nil {
+		if bias != nil {
 			for i := range rows {
-				copy(dst[i*k.out:], k.b.root.value)
+				copy(dst[i*k.out:], bias)
 			}
 		}
 		for group := range k.s.Groups {
 			windows, lead := k.windows(room.values, from, to, group)
-			num.Gemm(false, true, rows, out, k.depth, 1, windows, lead, w[group*out*k.depth:], k.depth, betaOf(k.b != nil), dst[group*out:], k.out)
+			num.Gemm(false, false, rows, out, k.depth, 1, windows, lead, k.turned[group*out*k.depth:], out, betaOf(bias != nil), dst[group*out:], k.out)
+		}
+		for ; k.relu && len(dst) > 0; dst = dst[min(stretch, len(dst)):] {
+			part := dst[:min(stretch, len(dst))]
+			num.ReLU(part, part)
 		}
 	}
 }

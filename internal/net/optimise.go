@@ -227,17 +227,11 @@ func (o *Optimiser) sgd(theta, gradient, first []float32, rate, keep float64) {
 func complement(keep float64) float64 { return math.Round((1-keep)*1e15) / 1e15 }
 
 func (o *Optimiser) adam(theta, gradient, first, second []float32, rate, keep float64) {
-	keepFirst, keepSecond, epsilon := orDefault(o.Mean, 0.9), orDefault(o.Square, 0.999), orDefault(o.Epsilon, 1e-8)
-	gainFirst, gainSecond := complement(keepFirst), complement(keepSecond)
-	unbias1, unbias2 := o.unbias[0], o.unbias[1]
-	first, second, gradient = first[:len(theta)], second[:len(theta)], gradient[:len(theta)]
-	for i, w := range theta {
-		g, m, v := float64(gradient[i]), float64(first[i]), float64(second[i])
-		m = keepFirst*m + gainFirst*g
-		v = keepSecond*v + gainSecond*g*g
-		first[i], second[i] = float32(m), float32(v)
-		theta[i] = float32(keep*float64(w) - rate*(m/unbias1)/(math.Sqrt(v/unbias2)+epsilon))
-	}
+	keepFirst, keepSecond := orDefault(o.Mean, 0.9), orDefault(o.Square, 0.999)
+	num.Adam(theta, gradient, first, second, num.AdamStep{
+		KeepMean: keepFirst, GainMean: complement(keepFirst), KeepSquare: keepSecond, GainSquare: complement(keepSecond),
+		UnbiasMean: o.unbias[0], UnbiasSquare: o.unbias[1], Epsilon: orDefault(o.Epsilon, 1e-8), Rate: rate, Keep: keep,
+	})
 }
 
 // sghmc: v ← (1−α)·v − η·∇U + N(0, 2·α·η·T), θ ← θ + v, with friction α = 1 − Momentum. first holds −v.

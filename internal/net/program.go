@@ -12,6 +12,7 @@ import (
 // run forward at the same time, backward only when their parameters are lent ([Params.Lend]).
 type Program struct {
 	graph *Graph
+	ops   []*operation
 	loss  *Node // nil: inference
 	bytes int
 }
@@ -48,9 +49,12 @@ func (g *Graph) compile(loss *Node, outputs []*Node) (*Program, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	n := len(g.ops)
+	p := &Program{graph: g, ops: g.ops, loss: loss}
+	if loss == nil {
+		p.ops = g.folded(outputs)
+	}
+	n := len(p.ops)
 	end := 2 * n
-	p := &Program{graph: g, loss: loss}
 	for _, o := range outputs {
 		o.root.own = true
 	}
@@ -64,7 +68,7 @@ func (g *Graph) compile(loss *Node, outputs []*Node) (*Program, error) {
 		}
 		x.root.buffer[0].use(at)
 	}
-	for i, o := range g.ops {
+	for i, o := range p.ops {
 		back := i
 		if loss != nil && o.out.needs {
 			back = end - 1 - i
@@ -87,7 +91,7 @@ func (g *Graph) compile(loss *Node, outputs []*Node) (*Program, error) {
 	if loss != nil {
 		loss.root.buffer[1].use(n)
 		for i := n - 1; i >= 0; i-- {
-			o := g.ops[i]
+			o := p.ops[i]
 			if !o.out.needs {
 				continue
 			}
@@ -133,7 +137,7 @@ func (p *Program) allot(all []*Node, end int) {
 	slices.SortStableFunc(requests, func(a, b request) int { return cmp.Compare(a.from, b.from) })
 	// A buffer that ends where an operation in place begins goes on as its output.
 	inherit := map[*Node]*Node{}
-	for i, o := range p.graph.ops {
+	for i, o := range p.ops {
 		if !o.inPlace || o.keepIn {
 			continue
 		}
@@ -143,7 +147,7 @@ func (p *Program) allot(all []*Node, end int) {
 		}
 	}
 	back := map[*Node]*Node{}
-	for i, o := range p.graph.ops {
+	for i, o := range p.ops {
 		at := end - 1 - i
 		if !o.inPlace || !o.in[0].needs {
 			continue
@@ -208,14 +212,14 @@ func (p *Program) Bytes() int { return p.bytes }
 
 // Forward computes all nodes.
 func (p *Program) Forward() {
-	for _, o := range p.graph.ops {
+	for _, o := range p.ops {
 		o.forward()
 	}
 }
 
 // Loss returns the loss of the last forward pass.
 func (p *Program) Loss() float64 {
-	last := p.graph.ops[len(p.graph.ops)-1]
+	last := p.ops[len(p.ops)-1]
 	if k, ok := last.kernel.(*crossEntropy); ok && last.out == p.loss {
 		return k.exact
 	}
@@ -225,15 +229,15 @@ func (p *Program) Loss() float64 {
 // Backward adds the gradient of the loss of the last forward pass to the parameters' gradients, and sets that of variables.
 func (p *Program) Backward() {
 	g := p.graph
-	for _, o := range g.ops {
+	for _, o := range p.ops {
 		for _, x := range o.in {
 			x.root.fresh = true
 		}
 		o.out.root.fresh = true
 	}
 	p.loss.root.grad[0], p.loss.root.fresh = 1, false
-	for i := len(g.ops) - 1; i >= 0; i-- {
-		o := g.ops[i]
+	for i := len(p.ops) - 1; i >= 0; i-- {
+		o := p.ops[i]
 		if !o.out.needs {
 			continue
 		}
@@ -264,7 +268,7 @@ func (p *Program) FirstNonFinite() string {
 			return "parameter " + q.Name
 		}
 	}
-	for _, o := range g.ops {
+	for _, o := range p.ops {
 		o.forward()
 		if !finite(o.out.root.value) {
 			return o.out.name

@@ -17,7 +17,7 @@ func Cholesky[T Float](a []T, n, lda int) bool {
 	}
 	checkMatrix("Cholesky", "A", len(a), n, n, lda)
 	workers := 1
-	if n*n/3*n >= gemmGrain {
+	if n*n/3*n >= stepGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}

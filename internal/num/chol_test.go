@@ -94,7 +94,7 @@ func TestTrsmSolves(t *testing.T) {
 func TestTrsmAndCholeskyBitsDependOnNoThread(t *testing.T) {
 	r := rand.New(rand.NewPCG(24, 2))
 	const n, sides = 440, 300
-	if n*n/2*sides < gemmGrain || n*n/3*n < gemmGrain {
+	if n*n/2*sides < stepGrain || n*n/3*n < stepGrain {
 		t.Fatal("too small to be shared out")
 	}
 	a := definite(r, n)

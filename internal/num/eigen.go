@@ -18,7 +18,7 @@ func SymEigen(a []float64, n int) (values, vectors []float64, ok bool) {
 	}
 	checkMatrix("SymEigen", "A", len(a), n, n, n)
 	workers := 1
-	if n*n*n >= gemmGrain {
+	if n*n*n >= stepGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}

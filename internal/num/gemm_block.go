@@ -10,7 +10,8 @@ const (
 	gemmPacked = 4 << 20       // values of B packed at a time
 	gemmTiles  = 12            // tiles of rows in a block of A, a block of A being half an L2 cache at most
 	gemmShare  = 8             // blocks of C that a worker should find
-	gemmGrain  = 24 << 20      // multiply-adds from which a product takes more than one thread
+	gemmGrain  = 12 << 20      // multiply-adds from which a product takes more than one thread
+	stepGrain  = 24 << 20      // likewise work of many steps that wait for one another, such as a factorisation
 )
 
 // gemmAhead is the bytes that each step of a kernel fetches ahead.

@@ -8,7 +8,9 @@ var vectorAVX512 = vectorPath{
 	tanhGradient: paired(tanhGradientAVX512), sigmoidGradient: paired(sigmoidGradientAVX512),
 	add: paired(addAVX512), multiply: paired(multiplyAVX512), addProduct: paired(addProductAVX512),
 	scale: scaling(scaleAVX512), addScaled: scaling(addScaledAVX512), blend: blending(blendAVX512),
-	sum: reducing(sumAVX512), sumSquares: reducing(sumSquaresAVX512), maximum: reducing(maximumAVX512),
+	shiftClip: func(dst, x []float32, a, low, high float32) { shiftClipAVX512(&dst[0], &x[0], len(x), a, low, high) },
+	adam:      adamBy(adamAVX512),
+	sum:       reducing(sumAVX512), sumSquares: reducing(sumSquaresAVX512), maximum: reducing(maximumAVX512),
 	dot: reducingTwo(dotAVX512), squaredNorm64: reducing(squaredNorm64AVX512), squaredNormScaled: reducingTwo(squaredNormScaledAVX512),
 	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX512(&dst[0], &x[0], len(x)/cols, cols) },
 	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
@@ -37,7 +39,9 @@ var vectorAVX2 = vectorPath{
 	tanhGradient: paired(tanhGradientAVX2), sigmoidGradient: paired(sigmoidGradientAVX2),
 	add: paired(addAVX2), multiply: paired(multiplyAVX2), addProduct: paired(addProductAVX2),
 	scale: scaling(scaleAVX2), addScaled: scaling(addScaledAVX2), blend: blending(blendAVX2),
-	sum: reducing(sumAVX2), sumSquares: reducing(sumSquaresAVX2), maximum: reducing(maximumAVX2),
+	shiftClip: func(dst, x []float32, a, low, high float32) { shiftClipAVX2(&dst[0], &x[0], len(x), a, low, high) },
+	adam:      adamBy(adamAVX2),
+	sum:       reducing(sumAVX2), sumSquares: reducing(sumSquaresAVX2), maximum: reducing(maximumAVX2),
 	dot: reducingTwo(dotAVX2), squaredNorm64: reducing(squaredNorm64AVX2), squaredNormScaled: reducingTwo(squaredNormScaledAVX2),
 	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX2(&dst[0], &x[0], len(x)/cols, cols) },
 	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
@@ -82,4 +86,10 @@ func reducing[T, R Float](kernel func(x *T, n int) R) func(x []T) R {
 
 func reducingTwo[T Float](kernel func(x, y *T, n int) float64) func(x, y []T) float64 {
 	return func(x, y []T) float64 { return kernel(&x[0], &y[0], len(x)) }
+}
+
+func adamBy(kernel func(theta, gradient, first, second *float32, n int, s *float64)) func(theta, gradient, first, second []float32, s AdamStep) {
+	return func(theta, gradient, first, second []float32, s AdamStep) {
+		kernel(&theta[0], &gradient[0], &first[0], &second[0], len(theta), &s.KeepMean)
+	}
 }

@@ -15,7 +15,7 @@ func QR(a []float64, m, n int) (q, r []float64) {
 	}
 	checkMatrix("QR", "A", len(a), m, n, n)
 	workers := 1
-	if m*n*k >= gemmGrain {
+	if m*n*k >= stepGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}

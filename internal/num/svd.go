@@ -68,7 +68,7 @@ func svdTall(a []float64, m, n int) (u, s, v []float64, ok bool) {
 	}
 	exp := powerScale(a, top)
 	workers := 1
-	if m*n*n >= gemmGrain {
+	if m*n*n >= stepGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}

@@ -50,6 +50,16 @@ func mirror[T Float](c []T, n, ldc int) {
 	}
 }
 
+// Transpose writes the transpose of a, m×n with leading dimension lda, to dst, n×m.
+func Transpose[T Float](dst, a []T, lda, m, n int) {
+	if m <= 0 || n <= 0 {
+		return
+	}
+	checkMatrix("Transpose", "the operand", len(a), m, n, lda)
+	checkMatrix("Transpose", "the result", len(dst), n, m, m)
+	transposed(dst, m, a, lda, m, n)
+}
+
 // transposed writes the transpose of a (m×n) to dst (n×m). It takes few columns at a time: rows a power of two apart
 // would drive each other out of the cache.
 func transposed[T Float](dst []T, ldd int, a []T, lda, m, n int) {

@@ -123,3 +123,22 @@ func BenchmarkGemmBatch(b *testing.B) {
 	}
 	b.ReportMetric(2*batch*n*n*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 }
+
+func TestTranspose(t *testing.T) {
+	r := rand.New(rand.NewPCG(81, 81))
+	onEveryPath(t, func(t *testing.T) {
+		for _, size := range [][2]int{{1, 1}, {3, 17}, {16, 27}, {64, 8}, {33, 40}} {
+			m, n := size[0], size[1]
+			lda := n + 3
+			a, b := normals[float32](r, m*lda), make([]float32, m*n)
+			Transpose(b, a, lda, m, n)
+			for i := range m {
+				for j := range n {
+					if b[j*m+i] != a[i*lda+j] {
+						t.Fatalf("%d×%d: element (%d, %d) is %v, want %v", m, n, j, i, b[j*m+i], a[i*lda+j])
+					}
+				}
+			}
+		}
+	})
+}

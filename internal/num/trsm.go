@@ -25,7 +25,7 @@ func Trsm[T Float](left, lowerA, trans bool, m, n int, a []T, lda int, b []T, ld
 		return
 	}
 	workers := 1
-	if size*size/2*sides >= gemmGrain {
+	if size*size/2*sides >= stepGrain {
 		workers = hire()
 		defer dismiss(workers)
 	}

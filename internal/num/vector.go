@@ -14,6 +14,8 @@ type vectorPath struct {
 	add, multiply, addProduct func(dst, x, y []float32)
 	scale, addScaled          func(dst, x []float32, a float32)
 	blend                     func(dst, x, y []float32, a, b float32)
+	shiftClip                 func(dst, x []float32, a, low, high float32)
+	adam                      func(theta, gradient, first, second []float32, s AdamStep)
 
 	sum, sumSquares   func(x []float32) float64
 	dot               func(x, y []float32) float64
@@ -112,6 +114,17 @@ func Blend(dst []float32, a float32, x []float32, b float32, y []float32) {
 		spread(n, func(lo, hi int) { kernel(dst[lo:hi], x[lo:hi], y[lo:hi], a, b) })
 	case n > 0:
 		kernel(dst, x, y, a, b)
+	}
+}
+
+// ShiftClip writes dst = min(max(x + a, low), high); NaN stays, and so does −0 at a limit of 0.
+func ShiftClip(dst, x []float32, a, low, high float32) {
+	kernel := active.vector.shiftClip
+	switch n := len(dst); {
+	case !small("ShiftClip", n, len(x)):
+		spread(n, func(lo, hi int) { kernel(dst[lo:hi], x[lo:hi], a, low, high) })
+	case n > 0:
+		kernel(dst, x, a, low, high)
 	}
 }
 

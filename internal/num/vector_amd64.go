@@ -22,6 +22,9 @@ func addProductAVX512(dst *float32, x *float32, y *float32, n int)
 // blendAVX512 writes a·x + b·y for n ≥ 1 values.
 func blendAVX512(dst *float32, x *float32, y *float32, n int, a float32, b float32)
 
+// shiftClipAVX512 writes min(max(x + a, low), high) for n ≥ 1 values.
+func shiftClipAVX512(dst *float32, x *float32, n int, a float32, low float32, high float32)
+
 // reluAVX512 writes max(x, 0) for n ≥ 1 values.
 func reluAVX512(dst *float32, x *float32, n int)
 
@@ -69,6 +72,9 @@ func addProductAVX2(dst *float32, x *float32, y *float32, n int)
 
 // blendAVX2 writes a·x + b·y for n ≥ 1 values.
 func blendAVX2(dst *float32, x *float32, y *float32, n int, a float32, b float32)
+
+// shiftClipAVX2 writes min(max(x + a, low), high) for n ≥ 1 values.
+func shiftClipAVX2(dst *float32, x *float32, n int, a float32, low float32, high float32)
 
 // reluAVX2 writes max(x, 0) for n ≥ 1 values.
 func reluAVX2(dst *float32, x *float32, n int)

@@ -248,6 +248,49 @@ done3:
 	VZEROUPPER
 	RET
 
+// func shiftClipAVX512(dst *float32, x *float32, n int, a float32, low float32, high float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·shiftClipAVX512(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	VBROADCASTSS a+24(FP), Z0
+	VBROADCASTSS low+28(FP), Z1
+	VBROADCASTSS high+32(FP), Z2
+	MOVQ         n+16(FP), DX
+	MOVQ         DX, BX
+	ANDQ         $0x0000000f, BX
+	MOVQ         DX, SI
+	SUBQ         BX, SI
+	MOVL         $0x0000ffff, DX
+	BZHIL        BX, DX, DX
+	KMOVW        DX, K1
+	XORQ         DX, DX
+	TESTQ        SI, SI
+	JZ           left2
+
+loop1:
+	VMOVUPS (CX)(DX*4), Z3
+	VADDPS  Z0, Z3, Z3
+	VMAXPS  Z3, Z1, Z3
+	VMINPS  Z3, Z2, Z3
+	VMOVUPS Z3, (AX)(DX*4)
+	ADDQ    $0x00000010, DX
+	CMPQ    DX, SI
+	JB      loop1
+
+left2:
+	TESTQ     BX, BX
+	JZ        done3
+	VMOVUPS.Z (CX)(DX*4), K1, Z3
+	VADDPS    Z0, Z3, Z3
+	VMAXPS    Z3, Z1, Z0
+	VMINPS    Z0, Z2, Z0
+	VMOVUPS   Z0, K1, (AX)(DX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
 // func reluAVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
@@ -1016,6 +1059,52 @@ left2:
 	VADDPS     Y3, Y2, Y2
 	VMOVUPS    (R8), Y0
 	VMASKMOVPS Y2, Y0, (AX)(BX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
+// func shiftClipAVX2(dst *float32, x *float32, n int, a float32, low float32, high float32)
+// Requires: AVX
+TEXT ·shiftClipAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	VBROADCASTSS a+24(FP), Y0
+	VBROADCASTSS low+28(FP), Y1
+	VBROADCASTSS high+32(FP), Y2
+	MOVQ         n+16(FP), DX
+	MOVQ         DX, BX
+	ANDQ         $0x00000007, BX
+	MOVQ         DX, SI
+	SUBQ         BX, SI
+	LEAQ         lowSingles<>+0(SB), DI
+	MOVQ         BX, DX
+	NEGQ         DX
+	LEAQ         64(DI)(DX*4), DI
+	XORQ         DX, DX
+	TESTQ        SI, SI
+	JZ           left2
+
+loop1:
+	VMOVUPS (CX)(DX*4), Y3
+	VADDPS  Y0, Y3, Y3
+	VMAXPS  Y3, Y1, Y3
+	VMINPS  Y3, Y2, Y3
+	VMOVUPS Y3, (AX)(DX*4)
+	ADDQ    $0x00000008, DX
+	CMPQ    DX, SI
+	JB      loop1
+
+left2:
+	TESTQ      BX, BX
+	JZ         done3
+	VMOVUPS    (DI), Y3
+	VMASKMOVPS (CX)(DX*4), Y3, Y3
+	VADDPS     Y0, Y3, Y3
+	VMAXPS     Y3, Y1, Y0
+	VMINPS     Y0, Y2, Y0
+	VMOVUPS    (DI), Y1
+	VMASKMOVPS Y0, Y1, (AX)(DX*4)
 
 done3:
 	VZEROUPPER

@@ -77,6 +77,19 @@ var vectorPortable = vectorPath{
 			dst[i] = a * v
 		}
 	},
+	shiftClip: func(dst, x []float32, a, low, high float32) {
+		for i, v := range x {
+			v += a
+			if v < low {
+				v = low
+			}
+			if v > high {
+				v = high
+			}
+			dst[i] = v
+		}
+	},
+	adam: adamPortable,
 	addScaled: func(dst, x []float32, a float32) {
 		for i, v := range x {
 			dst[i] += float32(a * v)

@@ -24,6 +24,7 @@ var elementwise = []struct {
 	{"AddProduct", AddProduct, func(dst, x, y float32) float32 { return dst + float32(x*y) }},
 	{"Scale", func(dst, x, _ []float32) { Scale(dst, -1.7, x) }, func(_, x, _ float32) float32 { return -1.7 * x }},
 	{"AddScaled", func(dst, x, _ []float32) { AddScaled(dst, -1.7, x) }, func(dst, x, _ float32) float32 { return dst + float32(-1.7*x) }},
+	{"ShiftClip", func(dst, x, _ []float32) { ShiftClip(dst, x, 0.3, -0.5, 0.8) }, func(_, x, _ float32) float32 { return min(max(x+0.3, -0.5), 0.8) }},
 	{"Blend", func(dst, x, y []float32) { Blend(dst, 0.9, x, 0.1, y) }, func(_, x, y float32) float32 { return float32(0.9*x) + float32(0.1*y) }},
 	{"ReLU", func(dst, x, _ []float32) { ReLU(dst, x) }, func(_, x, _ float32) float32 { return max(x, 0) }},
 	{"ReLUGradient", ReLUGradient, func(_, x, y float32) float32 {
@@ -218,6 +219,8 @@ func TestVectorsAllocateNothing(t *testing.T) {
 			Scale(x, 2, y)
 			AddScaled(x, 2, y)
 			Blend(x, 2, y, 3, z)
+			ShiftClip(x, y, 1, 0, 6)
+			Adam(x, y, z, x, AdamStep{UnbiasMean: 1, UnbiasSquare: 1})
 			Dot(x, y)
 			SquaredNorm(x)
 			SquaredNorm(sums)
@@ -238,10 +241,14 @@ func TestVectorsAllocateNothing(t *testing.T) {
 
 func TestVectorsRefuseOtherLengths(t *testing.T) {
 	for name, f := range map[string]func(){
-		"Exp":         func() { Exp(make([]float32, 3), make([]float32, 4)) },
-		"Add":         func() { Add(make([]float32, 3), make([]float32, 3), make([]float32, 4)) },
-		"Scale":       func() { Scale(make([]float32, 3), 1, make([]float32, 2)) },
-		"Blend":       func() { Blend(make([]float32, 3), 1, make([]float32, 2), 1, make([]float32, 3)) },
+		"Exp":       func() { Exp(make([]float32, 3), make([]float32, 4)) },
+		"Add":       func() { Add(make([]float32, 3), make([]float32, 3), make([]float32, 4)) },
+		"Scale":     func() { Scale(make([]float32, 3), 1, make([]float32, 2)) },
+		"Blend":     func() { Blend(make([]float32, 3), 1, make([]float32, 2), 1, make([]float32, 3)) },
+		"ShiftClip": func() { ShiftClip(make([]float32, 3), make([]float32, 2), 0, 0, 1) },
+		"Adam": func() {
+			Adam(make([]float32, 3), make([]float32, 3), make([]float32, 2), make([]float32, 3), AdamStep{})
+		},
 		"Dot":         func() { Dot(make([]float32, 3), make([]float32, 2)) },
 		"SoftmaxRows": func() { SoftmaxRows(make([]float32, 6), make([]float32, 6), 4) },
 		"LayerNormRows": func() {

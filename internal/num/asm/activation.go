@@ -79,11 +79,14 @@ var (
 	expm1Series = []float64{0.00019914231110000683, 0.0013941050005461067, 0.0083332729485920684, 0.041666354164734753, 0.16666666817458091, 0.50000000465249843}
 )
 
+// whole plus a number below 2^22 rounds it to a whole number, halves to even.
+const whole = 0x1.8p23
+
 // reduce splits x = n·ln 2 + r, |r| ≤ ln 2/2; x becomes r. low, if any, is added to it.
 func (e *lanes) reduce(x, low reg.VecVirtual) (n reg.VecVirtual) {
-	n = e.new()
-	e.VMULPS(e.f(1/math.Ln2), x, n)
-	e.round(n, n)
+	n = e.copyOf(e.f(whole)) // cheaper than an instruction that rounds
+	e.VFMADD231PS(e.f(1/math.Ln2), x, n)
+	e.VSUBPS(e.f(whole), n, n)
 	e.VFNMADD231PS(e.f(ln2High), n, x)
 	e.VFNMADD231PS(e.f(ln2Low), n, x)
 	if low != nil {
@@ -272,11 +275,10 @@ var (
 // geluGate is Φ: exp(−t²/2) with the square in two parts, times P/Q.
 func geluGate(e *lanes, x reg.VecVirtual) gate {
 	t := e.size(x, 15)
-	v, low := e.new(), e.copyOf(t)
-	e.VMULPS(t, t, v)
+	v, low := e.new(), e.new()
+	e.VMULPS(e.f(-0.5), t, low)
+	e.VMULPS(t, low, v)
 	e.VFMSUB213PS(v, t, low)
-	e.VMULPS(e.f(-0.5), v, v)
-	e.VMULPS(e.f(-0.5), low, low)
 	scale := e.power(e.reduce(v, low))
 	p := e.mantissa(v)
 	top, bottom := e.copyOf(e.f(tailTop[0])), e.copyOf(e.f(tailBottom[0]))

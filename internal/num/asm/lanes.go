@@ -107,15 +107,6 @@ func (e *lanes) horner(p, x reg.VecVirtual, c ...float64) {
 	}
 }
 
-// round rounds x to whole numbers, halves to even.
-func (e *lanes) round(x, to reg.VecVirtual) {
-	if e.v.masks {
-		e.VRNDSCALEPS(operand.Imm(8), x, to)
-		return
-	}
-	e.VROUNDPS(operand.Imm(8), x, to)
-}
-
 // bySign returns neg where x has a sign bit, pos elsewhere.
 func (e *lanes) bySign(x, neg, pos reg.VecVirtual) reg.VecVirtual {
 	r := e.new()

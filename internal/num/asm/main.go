@@ -34,6 +34,7 @@ var files = []struct {
 	{"exact_amd64", exactFile},
 	{"nearest_amd64", nearestFile},
 	{"vector_amd64", vectorFile},
+	{"adam_amd64", adamFile},
 	{"activation_amd64", activationFile},
 	{"rows_amd64", rowsFile},
 	{"gemv_amd64", gemvFile},

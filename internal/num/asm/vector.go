@@ -42,6 +42,13 @@ func vectorFile(g *gen) {
 			e.VADDPS(in[1], in[0], in[0])
 			return in[0]
 		})
+		elementwise(g, v, "shiftClip", "min(max(x + a, low), high)", []string{"x"}, []string{"a", "low", "high"}, func(e *lanes, in regs) reg.VecVirtual {
+			e.VADDPS(in[1], in[0], in[0])
+			r := e.new() // the scalars are there for the next group too
+			e.VMAXPS(in[0], in[2], r)
+			e.VMINPS(r, in[3], r) // NaN and −0 stay
+			return r
+		})
 		elementwise(g, v, "relu", "max(x, 0)", []string{"x"}, nil, func(e *lanes, in regs) reg.VecVirtual {
 			zero := e.new()
 			e.zero(zero)
