@@ -456,10 +456,21 @@ func checkEquality(h house) (bad []string) {
 			}
 			return nil
 		}
+		member := map[*ast.Ident]bool{} // the knob Ridge of a method is not the method Ridge
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.ImportSpec, *ast.Comment:
 				return false
+			case *ast.Field:
+				for _, name := range n.Names {
+					member[name] = true
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok {
+					member[key] = true
+				}
+			case *ast.FuncDecl:
+				member[n.Name] = n.Recv != nil
 			case *ast.BasicLit:
 				if n.Kind != token.STRING {
 					return false
@@ -469,13 +480,14 @@ func checkEquality(h house) (bad []string) {
 					bad = append(bad, fmt.Sprintf("%s: names the method %s", f.set.Position(n.Pos()), id))
 				}
 			case *ast.SelectorExpr:
+				member[n.Sel] = true
 				if x, ok := n.X.(*ast.Ident); ok {
 					if m := names(family[x.Name], n.Sel.Name); m != nil && family[x.Name] != "" {
 						bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 					}
 				}
 			case *ast.Ident: // a sibling in the same family
-				if m := names(f.dir, n.Name); m != nil {
+				if m := names(f.dir, n.Name); m != nil && !member[n] {
 					bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 				}
 			}
