@@ -152,23 +152,7 @@ func (c Logistic) problem(ctx context.Context, train *data.Table) (*logisticProb
 }
 
 // weigh sets the classes' weights by their rows.
-func (p *logisticProblem) weigh() {
-	counts, present := make([]float64, p.K), 0.0
-	for _, l := range p.Labels {
-		counts[l]++
-	}
-	for _, n := range counts {
-		if n > 0 {
-			present++
-		}
-	}
-	p.Weights = slices.Repeat([]float64{1 / float64(p.N)}, p.K)
-	for c, n := range counts {
-		if p.balanced && n > 0 {
-			p.Weights[c] = 1 / (n * present)
-		}
-	}
-}
+func (p *logisticProblem) weigh() { p.Weights, _ = classWeights(p.Labels, p.K, p.balanced) }
 
 // solve starts from theta, or from zero, and returns where it came as well.
 func (p *logisticProblem) solve(ctx context.Context, ridge float64, theta []float64) (*LogisticModel, []float64, error) {

@@ -2,7 +2,8 @@
 //
 //	which one?       takes               learns in   when
 //	[Ridge]          features, labels    one pass    a network's features: they correlate; calibrated probabilities; the default
-//	[Logistic]       features, labels    some tens of passes   many labels; the border between classes alone; solved to the optimum
+//	[RidgePath]      features, labels    in memory   the same, its penalty chosen by leaving out each row in turn
+//	[Logistic]       features, labels    many passes many labels; the border between classes alone; solved to the optimum
 //	[NaiveBayes]     features, labels    one pass    a handful of labels, columns in any units that hardly correlate
 package probe
 

@@ -70,3 +70,26 @@ func centred(in *data.Table) (mean, variance []float64) {
 	}
 	return mean, variance
 }
+
+// classWeights returns, for each class, the weight of one of its rows and its share of all weight, which adds up to one:
+// balanced, every class that has rows has the same share.
+func classWeights(labels []int, k int, balanced bool) (weight, share []float64) {
+	counts, present := make([]float64, k), 0.0
+	for _, l := range labels {
+		counts[l]++
+	}
+	for _, n := range counts {
+		if n > 0 {
+			present++
+		}
+	}
+	weight, share = make([]float64, k), make([]float64, k)
+	for c, n := range counts {
+		weight[c] = 1 / float64(len(labels))
+		if balanced && n > 0 {
+			weight[c] = 1 / (n * present)
+		}
+		share[c] = n * weight[c]
+	}
+	return weight, share
+}
