@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/moments"
 )
 
 // labelled returns the names of the classes that have rows, in [data.CompareClasses] order, and each row's place among
@@ -92,4 +94,16 @@ func classWeights(labels []int, k int, balanced bool) (weight, share []float64) 
 		share[c] = n * weight[c]
 	}
 	return weight, share
+}
+
+// meanVariance returns the mean over columns of the variance of all rows. Errors: ErrDegenerate when there is none.
+func meanVariance(s *moments.State) (mean float64, err error) {
+	variance := s.Variance()
+	for _, v := range variance {
+		mean += v / float64(len(variance))
+	}
+	if !(mean > 0) {
+		return 0, fmt.Errorf("%w: all %d rows are equal, so no feature tells classes apart", method.ErrDegenerate, s.Rows())
+	}
+	return mean, nil
 }
