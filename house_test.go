@@ -426,7 +426,7 @@ func checkPrefixes(h house) (bad []string) {
 	return bad
 }
 
-// checkEquality: no method is privileged. Outside its own file, claims and tests no code names a method, neither its type nor
+// checkEquality: no method is privileged. Outside its own file, claims, benchmarks and tests no code names a method, neither its type nor
 // its ID; comments may, and so may usage text, in which the ID is not the whole string.
 func checkEquality(h house) (bad []string) {
 	list, _ := h.methods()
@@ -457,11 +457,21 @@ func checkEquality(h house) (bad []string) {
 			}
 			return nil
 		}
-		var visit func(n ast.Node) bool
-		visit = func(n ast.Node) bool {
+		member := map[*ast.Ident]bool{} // the knob Ridge of a method is not the method Ridge
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.ImportSpec, *ast.Comment:
 				return false
+			case *ast.Field:
+				for _, name := range n.Names {
+					member[name] = true
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok {
+					member[key] = true
+				}
+			case *ast.FuncDecl:
+				member[n.Name] = n.Recv != nil
 			case *ast.BasicLit:
 				if n.Kind != token.STRING {
 					return false
@@ -471,21 +481,19 @@ func checkEquality(h house) (bad []string) {
 					bad = append(bad, fmt.Sprintf("%s: names the method %s", f.set.Position(n.Pos()), id))
 				}
 			case *ast.SelectorExpr:
+				member[n.Sel] = true
 				if x, ok := n.X.(*ast.Ident); ok {
 					if m := names(family[x.Name], n.Sel.Name); m != nil && family[x.Name] != "" {
 						bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 					}
 				}
-				ast.Inspect(n.X, visit) // what is selected is no sibling: graphs have a Scale too
-				return false
 			case *ast.Ident: // a sibling in the same family
-				if m := names(f.dir, n.Name); m != nil {
+				if m := names(f.dir, n.Name); m != nil && !member[n] {
 					bad = append(bad, fmt.Sprintf("%s: uses the method %s/%s", f.set.Position(n.Pos()), m.dir, m.name))
 				}
 			}
 			return true
-		}
-		ast.Inspect(f.syntax, visit)
+		})
 	}
 	return bad
 }

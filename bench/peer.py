@@ -91,6 +91,41 @@ def neighbours(n, d, k, queries):
     return lambda: index.kneighbors(x[n:])
 
 
+def fashion():
+    """Fashion-MNIST's 60,000×784 pixels in [0, 1], its labels, and the mean variance of a pixel; from $GIMBAL_DATA or ../shared/data."""
+    import gzip
+    import os
+
+    root = os.path.join(os.environ.get("GIMBAL_DATA", "../shared/data"), "fashion_mnist", "train-")
+
+    def read(name, skip):
+        with gzip.open(root + name) as f:
+            return np.frombuffer(f.read(), np.uint8)[skip:]
+
+    x = read("images-idx3-ubyte.gz", 16).reshape(-1, 784) / np.float32(255)
+    return x, read("labels-idx1-ubyte.gz", 8), float(x.var(axis=0, dtype=np.float64).mean())
+
+
+def logistic(power, iterations):
+    """Penalised as probe.Logistic is with a ridge of 10^-power."""
+    import warnings
+
+    from sklearn.linear_model import LogisticRegression
+
+    warnings.filterwarnings("ignore")  # that the iterations did not suffice
+    x, y, variance = fashion()
+    model = LogisticRegression(C=10**power / (len(x) * variance), max_iter=iterations)
+    return lambda: model.fit(x, y)
+
+
+def ridge_path(penalties):
+    from sklearn.linear_model import RidgeClassifierCV
+
+    x, y, variance = fashion()
+    model = RidgeClassifierCV(alphas=len(x) * variance * np.logspace(3, -7, penalties))
+    return lambda: model.fit(x, y)
+
+
 def vector(name, rows, cols):
     """A function of rows × cols float32 values in numpy, into arrays that are made once: no time goes into fresh memory."""
     x = np.random.default_rng(1).standard_normal((rows, cols), dtype=np.float32)
@@ -189,7 +224,7 @@ def named(make, name):
     return lambda rows, cols, _: make(name, rows, cols)
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, read_npy, read_parquet, read_csv, start)}
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, logistic, ridge_path, read_npy, read_parquet, read_csv, start)}
 for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
     work[function] = named(vector, function)
     work[function + "_torch"] = named(vector_torch, function)

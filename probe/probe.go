@@ -1,8 +1,17 @@
 // Package probe answers: which class is this, learned from frozen features and a few labels?
 //
-//	which one?       takes               learns in   when
-//	[Ridge]          features, labels    one pass    a network's features: they correlate; calibrated probabilities; the default
-//	[NaiveBayes]     features, labels    one pass    a handful of labels, columns in any units that hardly correlate
+//	which one?         takes              learns in    when
+//	[Ridge]            features, labels   one pass     a network's features: they correlate; calibrated probabilities; the default
+//	[RidgePath]        features, labels   in memory    the same, its penalty chosen by leaving out each row in turn
+//	[Logistic]         features, labels   many passes  many labels; the border between classes alone; solved to the optimum
+//	[LogitAdjustment]  features, labels   many passes  the same, with rare classes that matter as much as frequent ones
+//	[LinearSVM]        features, labels   some passes  classes that planes separate, odd rows far on their own side; no probabilities of worth
+//	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns
+//	[QDA]              features, labels   one pass     the same, each of its own shape; far more rows a class than columns
+//	[NaiveBayes]       features, labels   one pass     a handful of labels, columns in any units that hardly correlate
+//	[KNN]              features, labels   in memory    classes of any shape; what features are worth by themselves
+//
+// The head of nearest class means is continual/prototypes, which also learns new classes.
 package probe
 
 import (

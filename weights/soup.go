@@ -11,6 +11,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
+	"github.com/gimbal-ml/gimbal/internal/part"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -198,7 +199,11 @@ func (c Soup) learn(ctx context.Context, in data.Checkpoints, loss data.Differen
 		return nil, fmt.Errorf("%w: the checkpoints hold no floating-point tensors to mix", method.ErrInput)
 	}
 	free := make([]float64, len(s.groups)*len(in)+1)
-	first, lowest, made, err := descend(ctx, free, c.Steps, small, func(free []float64) (slope, error) {
+	done := 0
+	// The free numbers are logarithms: one step changes none of them by more than 2.
+	first, lowest, made, err := part.Descent{Evaluations: c.Steps, Small: small, Longest: 2}.Run(ctx, free, func(free []float64) (part.Slope, error) {
+		method.Progress(ctx, done, c.Steps)
+		done++
 		s.set(free)
 		return s.slope(ctx)
 	})
@@ -240,14 +245,14 @@ func (s *soupSearch) mixed() (*data.Checkpoint, error) {
 }
 
 // slope returns the loss at the present point and its derivatives by the free numbers.
-func (s *soupSearch) slope(ctx context.Context) (slope, error) {
+func (s *soupSearch) slope(ctx context.Context) (part.Slope, error) {
 	c, err := s.mixed()
 	if err != nil {
-		return slope{}, err
+		return part.Slope{}, err
 	}
 	loss, byScale, gradient, err := s.loss.Loss(ctx, c, s.scale)
 	if err != nil {
-		return slope{}, err
+		return part.Slope{}, err
 	}
 	byWeight := map[string][]float64{}
 	for _, g := range s.groups {
@@ -260,12 +265,12 @@ func (s *soupSearch) slope(ctx context.Context) (slope, error) {
 		}
 		slopes := gradient[name]
 		if len(slopes) != t.Len() {
-			return slope{}, fmt.Errorf("%w: the evaluator's gradient has %d values for tensor %q of %d", data.ErrShape, len(slopes), name, t.Len())
+			return part.Slope{}, fmt.Errorf("%w: the evaluator's gradient has %d values for tensor %q of %d", data.ErrShape, len(slopes), name, t.Len())
 		}
 		for i, from := range s.in { // ∂loss/∂α_i = Σ gradient·θ_i
 			theta, err := from.Tensors[name].Float64s()
 			if err != nil {
-				return slope{}, fmt.Errorf("checkpoint %d, tensor %q: %w", i+1, name, err)
+				return part.Slope{}, fmt.Errorf("checkpoint %d, tensor %q: %w", i+1, name, err)
 			}
 			for k, x := range theta {
 				byWeight[s.group(name)][i] += slopes[k] * x
@@ -282,5 +287,5 @@ func (s *soupSearch) slope(ctx context.Context) (slope, error) {
 			by = append(by, w*(byWeight[g][i]-inner))
 		}
 	}
-	return slope{loss, append(by, s.scale*byScale)}, nil
+	return part.Slope{Loss: loss, Gradient: append(by, s.scale*byScale)}, nil
 }

@@ -3,82 +3,77 @@ package part
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
 
-// TestNonnegativeLogistic checks what makes a point the minimum of this convex objective: a zero derivative by every weight
-// above zero and by the bias, and none below zero by a weight at zero.
-func TestNonnegativeLogistic(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	const l, n1, n2 = 4, 300, 90
-	draw := func(n int, shift ...float64) []float64 {
-		x := make([]float64, 0, n*l)
-		for range n {
-			for j := range l {
-				x = append(x, 100*float64(j)+math.Pow(10, float64(j-1))*(r.NormFloat64()+shift[j]))
+func logisticToy(n, d, k int) *Logistic {
+	r := rand.New(rand.NewPCG(1, 2))
+	p := &Logistic{N: n, D: d, K: k, X: make([]float32, n*d), Labels: make([]int, n), Penalty: make([]float64, d)}
+	for i := range n {
+		p.Labels[i] = r.IntN(k)
+		for j := range d {
+			size := math.Pow(10, -float64(3*j)/float64(d)) // columns of very different sizes: a poor condition
+			p.X[i*d+j] = float32(size * r.NormFloat64())
+			if j%k == p.Labels[i] {
+				p.X[i*d+j] += float32(1.5 * size)
 			}
 		}
-		return x
 	}
-	first, second := draw(n1, 0, 0, 0, 0), draw(n2, 1, 0.5, -1, 0)
-	for i := range n1 + n2 { // the last column does not vary
-		if i < n1 {
-			first[i*l+3] = 7
-		} else {
-			second[(i-n1)*l+3] = 7
+	for j := range d {
+		p.Penalty[j] = 1e-5 * float64(j+1)
+	}
+	for c := range k { // weights that differ, of one together
+		p.Weights = append(p.Weights, float64(c+1))
+	}
+	sum := 0.0
+	for _, l := range p.Labels {
+		sum += p.Weights[l]
+	}
+	for c := range k {
+		p.Weights[c] /= sum
+	}
+	return p
+}
+
+func TestLogisticSlope(t *testing.T) {
+	p := logisticToy(700, 5, 3) // more than one block, more than one part
+	r := rand.New(rand.NewPCG(3, 4))
+	theta := make([]float64, 5*3+3)
+	for i := range theta {
+		theta[i] = r.NormFloat64()
+	}
+	exact, fast := p.slope64(theta), p.slope32(theta)
+	if math.Abs(exact.Loss-fast.Loss) > 1e-6 {
+		t.Errorf("objective %.9f in float64, %.9f in float32", exact.Loss, fast.Loss)
+	}
+	for i := range theta {
+		const h = 1e-5
+		at := theta[i]
+		theta[i] = at + h
+		up := p.Loss(theta)
+		theta[i] = at - h
+		want := (up - p.Loss(theta)) / (2 * h)
+		theta[i] = at
+		if math.Abs(exact.Gradient[i]-want) > 1e-8 || math.Abs(fast.Gradient[i]-want) > 1e-6 {
+			t.Errorf("derivative %d: %.9g in float64, %.9g in float32, by differences %.9g", i, exact.Gradient[i], fast.Gradient[i], want)
 		}
 	}
-	w, bias := NonnegativeLogistic(first, second, l)
-	if w[0] <= 0 || w[1] <= 0 || w[2] != 0 || w[3] != 0 {
-		t.Fatalf("weights %v: the first two columns point the right way, the third the wrong one, the fourth nowhere", w)
+}
+
+func TestLogisticMetrics(t *testing.T) {
+	p := logisticToy(3000, 12, 4)
+	theta := make([]float64, 12*4+4)
+	objective, residual, made, err := p.Solve(t.Context(), theta, 1e-9, 2000)
+	if err != nil || residual > 1e-9 {
+		t.Fatalf("residual %g after %d evaluations (%v)", residual, made, err)
 	}
-	both := append(slices.Clone(first), second...)
-	share := func(i int) float64 {
-		if i < n1 {
-			return 0.5 / n1
+	// The metric of large problems gets there as well, and none does in the end; each class's own is the fastest.
+	slope := func(x []float64) (Slope, error) { return p.slope64(x), nil }
+	for name, metric := range map[string]func([]float64){"diagonal": p.sample(theta).diagonal(p.Penalty), "none": nil} {
+		x := make([]float64, len(theta))
+		_, lowest, n, err := Descent{Evaluations: 20000, Small: 1e-8, Memory: 30, Metric: metric}.Run(t.Context(), x, slope)
+		if err != nil || math.Abs(lowest-objective) > 1e-9 || n < made/2 {
+			t.Errorf("%s: objective %.12g after %d evaluations, %.12g after %d (%v)", name, lowest, n, objective, made, err)
 		}
-		return 0.5 / n2
-	}
-	slope := make([]float64, l+1)
-	center, spread := make([]float64, l), make([]float64, l)
-	for i := range n1 + n2 {
-		for j := range l {
-			center[j] += share(i) * both[i*l+j]
-		}
-	}
-	for i := range n1 + n2 {
-		z := bias
-		for j := range l {
-			z += w[j] * both[i*l+j]
-			spread[j] += share(i) * math.Pow(both[i*l+j]-center[j], 2)
-		}
-		wrong := 1 / (1 + math.Exp(-z))
-		if i >= n1 {
-			wrong--
-		}
-		for j := range l {
-			slope[j] += share(i) * wrong * both[i*l+j]
-		}
-		slope[l] += share(i) * wrong
-	}
-	for j := range l {
-		unit := math.Sqrt(spread[j])
-		if unit == 0 {
-			continue
-		}
-		got := (slope[j]-slope[l]*center[j])/unit + logisticPenalty*w[j]*unit
-		// Steps end when the loss, known to 2^-52, no longer falls: a minimum is then found to the root of that.
-		if w[j] > 0 && math.Abs(got) > 1e-7 || w[j] == 0 && got < -1e-7 {
-			t.Errorf("derivative by weight %d = %g is %g", j, w[j], got)
-		}
-	}
-	if math.Abs(slope[l]) > 1e-7 {
-		t.Errorf("derivative by the bias is %g", slope[l])
-	}
-	// Rows that a line tells apart have a solution as well, and one that does.
-	w, bias = NonnegativeLogistic([]float64{1, 2, 3}, []float64{1e6, 1e7}, 1)
-	if !(bias+3*w[0] < 0 && bias+1e6*w[0] > 0) || math.IsInf(w[0], 0) {
-		t.Errorf("separable: weight %g, bias %g", w[0], bias)
 	}
 }

@@ -2,7 +2,7 @@
 //
 //	./bench/install.sh && go run ./internal/tools/bench
 //
-// Each row is the median of seven rounds, ours and the peer's in turn, at each number of threads. A peer that is not
+// Each row is the median of seven rounds (of one where a round takes minutes), ours and the peer's in turn, at each number of threads. A peer that is not
 // installed leaves its rows out, and says so.
 package main
 
@@ -40,7 +40,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range slices.Concat(rows(), houseRows(dir), engineRows()) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), headRows(), engineRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}
@@ -101,6 +101,7 @@ type row struct {
 
 	double, peerDouble bool // the sides compute in float64
 	goal               float64
+	rounds             int           // measured; 0: seven. Rows that take minutes are measured less often
 	prepare            func() func() // returns the work to time
 }
 
@@ -140,7 +141,11 @@ func (r *row) measure(dir string, threads int, peak ceiling) (err error) {
 		return err
 	}
 	var ours, theirs []float64
-	for range rounds {
+	n := r.rounds
+	if n == 0 {
+		n = rounds
+	}
+	for range n {
 		time.Sleep(60 * time.Millisecond) // the peer's threads go on polling for a while after their work
 		for warm := time.Now(); time.Since(warm) < 20*time.Millisecond; {
 			work()
