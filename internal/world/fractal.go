@@ -8,7 +8,8 @@ import (
 )
 
 // Fractals draws attractors of random iterated function systems: black pictures with self-similar white shapes. A class is a
-// system; an image is its attractor, one map of it scaled a little, mirrored, and placed. Source: Anderson and Farrell (2022).
+// system; an image is its attractor, one map of it scaled a little, mirrored and placed, in half of the images under noise.
+// Source: Anderson and Farrell (2022).
 //
 // Every value is the same bits on every machine: positions and brightness come from uniform random numbers by sums, products,
 // quotients and square roots alone, each rounded on its own.
@@ -16,9 +17,9 @@ type Fractals struct {
 	// Seed moves the systems. Size is the side of the square images in pixels.
 	Seed uint64
 	Size int
-	// Unfitted draws singular values evenly below one, without a sum to keep: many attractors are then dust or a line.
-	Unfitted bool
-	// Single draws one system over the whole image; otherwise one to four of them stand in it, each smaller.
+	// Unconstrained draws singular values evenly below one, without a sum to keep: many attractors are then dust or a line.
+	Unconstrained bool
+	// Single draws one system over the whole image; otherwise one to three of them stand in it, each smaller.
 	Single bool
 }
 
@@ -45,9 +46,10 @@ const (
 	fewestMaps, mostMaps = 2, 7
 	fractalPoints        = 1200 // of a whole image; smaller attractors get as many as their area asks for, and fewestPoints at least
 	fewestPoints         = 300
-	mostFractals         = 4
-	smallestShare        = 0.35 // of the image's side
-	largestShare         = 0.75
+	mostFractals         = 3
+	smallestShare        = 0.5 // of the image's side
+	largestShare         = 1
+	noisiest             = 0.5 // the most that is added to a pixel or taken from it
 )
 
 // system returns a class's maps.
@@ -55,7 +57,7 @@ func (f Fractals) system(class int) []affine {
 	r := random(f.Seed, 5, uint64(class))
 	maps := make([]affine, fewestMaps+r.IntN(mostMaps-fewestMaps+1))
 	var values [][2]float64
-	if f.Unfitted {
+	if f.Unconstrained {
 		for range maps {
 			s, t := r.Float64(), r.Float64()
 			values = append(values, [2]float64{max(s, t), min(s, t)})
@@ -158,6 +160,12 @@ func (f Fractals) Draw(image, present []float32, number, seed uint64) {
 				to := &image[(top+y)*f.Size+left+x]
 				*to = max(*to, picture[fromY*side+fromX])
 			}
+		}
+	}
+	if r.IntN(2) == 0 { // half of the images are noisy: an encoder should look past that
+		most := noisiest * r.Float64()
+		for i, v := range image {
+			image[i] = clamp(float64(v) + float64(most*(2*r.Float64()-1)))
 		}
 	}
 }
