@@ -5,8 +5,9 @@
 // A pre-trained model puts things out: features, logits, weights. Gimbal works on those: it tells which inputs are unfamiliar
 // ([github.com/gimbal-ml/gimbal/detect]), whether the data as a whole has changed
 // ([github.com/gimbal-ml/gimbal/drift]), puts a head on frozen features ([github.com/gimbal-ml/gimbal/probe]), learns new
-// classes without losing the old ones ([github.com/gimbal-ml/gimbal/continual]), and does arithmetic on checkpoints
-// ([github.com/gimbal-ml/gimbal/weights]). These are the families: one package a question, one file a method.
+// classes without losing the old ones ([github.com/gimbal-ml/gimbal/continual]), does arithmetic on checkpoints
+// ([github.com/gimbal-ml/gimbal/weights]), and makes a pre-trained network where there is none
+// ([github.com/gimbal-ml/gimbal/pretrain]). These are the families: one package a question, one file a method.
 //
 //	m, err := detect.Mahalanobis{}.Fit(ctx, train) // a configuration is a value, its zero is the default
 //	scores, err := m.Score(rows)                   // what was learned is another type, and never changes
@@ -39,7 +40,7 @@
 //	7  cli
 //	6  guard, choose, claims
 //	5  catalog, method/methodtest; above them report
-//	4  detect, drift, probe, continual, weights; encode
+//	4  detect, drift, probe, continual, weights, pretrain; encode
 //	3  method, data/open
 //	2  moments, metric, the codecs under data, internal/world
 //	1  data, internal/net, internal/graph, internal/part; above them internal/onnx

@@ -8,6 +8,7 @@ import (
 	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/drift"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/pretrain"
 	"github.com/gimbal-ml/gimbal/probe"
 	"github.com/gimbal-ml/gimbal/weights"
 )
@@ -20,5 +21,6 @@ func All() []method.Spec {
 		probe.Methods(),
 		continual.Methods(),
 		weights.Methods(),
+		pretrain.Methods(),
 	)
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/gimbal-ml/gimbal/claims/continual"
 	"github.com/gimbal-ml/gimbal/claims/detect"
 	"github.com/gimbal-ml/gimbal/claims/drift"
+	"github.com/gimbal-ml/gimbal/claims/pretrain"
 	"github.com/gimbal-ml/gimbal/claims/probe"
 	"github.com/gimbal-ml/gimbal/claims/weights"
 )
 
 // All returns the claims, sorted by ID.
 func All() []claim.Claim {
-	all := slices.Concat(continual.Claims(), detect.Claims(), drift.Claims(), probe.Claims(), weights.Claims())
+	all := slices.Concat(continual.Claims(), detect.Claims(), drift.Claims(), pretrain.Claims(), probe.Claims(), weights.Claims())
 	slices.SortFunc(all, func(a, b claim.Claim) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

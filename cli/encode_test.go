@@ -126,6 +126,7 @@ func TestEncode(t *testing.T) {
 		t.Errorf("alone: %s\nall:\n%s", one, all)
 	}
 	must(t, "encode", "--model", "net.safetensors", "--in", "images", "-o", "f.npy")
+	must(t, "encode", "--model", "fractal", "--in", "images", "-o", "f.npy") // the weights are in the program
 	for _, name := range encode.NetworkNames() {
 		write(t, "d.json", must(t, "encode", "--describe", name))
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func (e *env) printMethod(s method.Spec) error {
 	}
 	out := bufio.NewWriter(e.stdout)
 	fmt.Fprintf(out, "%s: %s\n\n%s\n", s.ID(), s.Title, unlink(h.Doc))
-	fmt.Fprintf(out, "\nTakes:    %s\nCan:      %s\n", strings.Join(takes(s), ", "), strings.Join(can(s), ", "))
+	fmt.Fprintf(out, "\nTakes:    %s\nCan:      %s\n", cmp.Or(strings.Join(takes(s), ", "), "nothing"), strings.Join(can(s), ", "))
 	if s.Learns() {
 		from := "the rows themselves"
 		if s.FitsMoments() {

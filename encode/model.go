@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/open"
+	"github.com/gimbal-ml/gimbal/data/safetensors"
 	"github.com/gimbal-ml/gimbal/internal/graph"
 )
 
@@ -31,13 +33,20 @@ type Options struct {
 // defaultBatch is how many samples one run takes where the graph allows it.
 const defaultBatch = 8
 
-// Load opens a network: the name of one that the program knows (with Options.Weights), a .safetensors file with NAME.json or
+// Load opens a network: the name of one that the program knows (with Options.Weights, but for those that it has weights of), a .safetensors file with NAME.json or
 // NAME.graph.json beside it or with the tensors of a known network, or an .onnx file. A trial run with a sample of zeros finds what does not fit.
 //
 // Errors: ErrFormat on files that cannot be read; ErrOption on what is asked for and not there; ErrShape where weights do not fit their
 // description, with both shapes; unknown operators, all by name.
 func Load(path string, o Options) (*Model, error) {
 	if d, ok := Network(path); ok {
+		if own := ownWeights(path); o.Weights == "" && own != nil {
+			c, err := safetensors.Read(bytes.NewReader(own), int64(len(own)))
+			if err != nil {
+				return nil, named(path, err)
+			}
+			return described(path, c, d, o)
+		}
 		if o.Weights == "" {
 			return nil, fmt.Errorf("%w: %s is a network's name and needs its weights, a .safetensors file", ErrOption, path)
 		}
@@ -50,6 +59,12 @@ func Load(path string, o Options) (*Model, error) {
 		return loadONNX(path, o)
 	}
 	return loadWeights(path, nil, o)
+}
+
+// ownWeights returns the weights of a network that the program brings along.
+func ownWeights(name string) []byte {
+	i := slices.IndexFunc(Networks, func(n network) bool { return n.Name == name })
+	return Networks[i].own
 }
 
 // NetworkNames lists the networks known by name.
@@ -98,6 +113,11 @@ func loadWeights(path string, d *Description, o Options) (*Model, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%s: %w as a network: there is neither %s.json nor %s.graph.json, and the tensors are not those of %s", path, data.ErrFormat, stem, stem, strings.Join(NetworkNames(), ", "))
 	}
+	return described(path, c, d, o)
+}
+
+// described joins a description with its weights.
+func described(path string, c *data.Checkpoint, d *Description, o Options) (*Model, error) {
 	g, err := d.graph(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s as %s: %w", path, d.Name, err)

@@ -1,24 +1,36 @@
 package encode
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/internal/graph"
 )
 
-// Networks are the descriptions that the program knows by name. The weights are a file that the user has.
-var Networks = []struct {
+// fractalWeights are what gimbal apply pretrain/fractal makes with its defaults.
+//
+//go:embed fractal.safetensors
+var fractalWeights []byte
+
+// network is one that the program knows.
+type network struct {
 	Name, Title string
 	Describe    func() *Description
-}{
-	{"cifar-resnet20", "ResNet-20 for 32×32 images, 64 features (He et al. 2016, section 4.2)", func() *Description { return cifarResNet(20) }},
-	{"cifar-resnet32", "ResNet-32, likewise", func() *Description { return cifarResNet(32) }},
-	{"cifar-resnet44", "ResNet-44, likewise", func() *Description { return cifarResNet(44) }},
-	{"cifar-resnet56", "ResNet-56, likewise", func() *Description { return cifarResNet(56) }},
-	{"cifar-resnet110", "ResNet-110, likewise", func() *Description { return cifarResNet(110) }},
-	{"mnist-convnet", "two convolutions for 28×28 gray images, 50 features (Hendrycks et al. 2019)", mnistConvNet},
-	{"squeezenet1.1", "SqueezeNet 1.1 for ImageNet without its top, 512 features", squeezeNet},
+	own         []byte // the weights, a safetensors file; nil when the user has them
+}
+
+// Networks are the descriptions that the program knows by name. The weights are a file that the user has, but for those that the
+// program brings along.
+var Networks = []network{
+	{"fractal", "three convolutions for 28×28 gray images, 64 features, pre-trained here on fractals; needs no --weights", fractal, fractalWeights},
+	{"cifar-resnet20", "ResNet-20 for 32×32 images, 64 features (He et al. 2016, section 4.2)", func() *Description { return cifarResNet(20) }, nil},
+	{"cifar-resnet32", "ResNet-32, likewise", func() *Description { return cifarResNet(32) }, nil},
+	{"cifar-resnet44", "ResNet-44, likewise", func() *Description { return cifarResNet(44) }, nil},
+	{"cifar-resnet56", "ResNet-56, likewise", func() *Description { return cifarResNet(56) }, nil},
+	{"cifar-resnet110", "ResNet-110, likewise", func() *Description { return cifarResNet(110) }, nil},
+	{"mnist-convnet", "two convolutions for 28×28 gray images, 50 features (Hendrycks et al. 2019)", mnistConvNet, nil},
+	{"squeezenet1.1", "SqueezeNet 1.1 for ImageNet without its top, 512 features", squeezeNet, nil},
 }
 
 // Network returns the description known by a name.
@@ -65,6 +77,32 @@ func (b *builder) node(name, op string, inputs []string, settings ...any) string
 }
 
 func same(n float64, times int) []float64 { return slices.Repeat([]float64{n}, times) }
+
+// fractal is the encoder of method pretrain/fractal: its convolutions are stored with the channels last, and so is what its linear
+// layer reads.
+func fractal() *Description {
+	b := &builder{Description{Name: "fractal", Input: Input{Kind: KindImage, Channels: "gray", Height: 28, Width: 28, Divisor: 255}}}
+	x, in := inputName, 1
+	for i, out := range []int{16, 32, 64} {
+		size := 3
+		if i == 0 {
+			size = 5
+		}
+		at := fmt.Sprint("encoder.", i)
+		w := b.weight(at+".conv.weight", []int{0, 3, 1, 2}, out, size, size, in)
+		x = b.node(at+".conv", "Conv", []string{x, w}, "strides", same(2, 2), "pads", same(float64(size/2), 4))
+		inputs := []string{x}
+		for _, kind := range []string{"weight", "bias", "running_mean", "running_var"} {
+			inputs = append(inputs, b.weight(at+".norm."+kind, nil, out))
+		}
+		x = b.node(at, "Relu", []string{b.node(at+".norm", "BatchNormalization", inputs, "epsilon", 1e-5)})
+		in = out
+	}
+	x = b.node("flat", "Flatten", []string{b.node("last", "Transpose", []string{x}, "perm", []float64{0, 2, 3, 1})})
+	b.node("features", "Gemm", []string{x, b.weight("encoder.features.weight", nil, 64, 4*4*64), b.weight("encoder.features.bias", nil, 64)}, "transB", 1)
+	b.Layers = map[string]string{"features": "features"}
+	return &b.Description
+}
 
 // cifarResNet is the residual network of He et al. (2016), section 4.2, of depth 6n+2, with shortcuts that have no weights: they take
 // every second pixel and zeros for the new channels, half of them before and half behind.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
@@ -77,6 +78,9 @@ type Info struct {
 	Default bool
 	// TwoClasses says that the method learns to part exactly two classes by a plane.
 	TwoClasses bool
+	// Small are flags under which a run is short, for a method whose work does not depend on its inputs: under them the laws of
+	// methodtest are checked.
+	Small map[string]string
 	// Exempt names conformance checks that cannot hold here, each with its reason. An exempt check that passes is a failure.
 	Exempt map[string]string
 }
@@ -130,6 +134,28 @@ func (s Spec) Can(verb string) bool {
 
 // Config returns a new zero configuration, a pointer to the method's struct.
 func (s Spec) Config() any { return s.newConfig() }
+
+// Scaled returns the method with the flags of Info.Small in place of its defaults.
+func (s Spec) Scaled() Spec {
+	if len(s.Small) == 0 {
+		return s
+	}
+	full := s
+	s.Params = slices.Clone(s.Params)
+	for i, p := range s.Params {
+		if text, ok := s.Small[p.Name]; ok {
+			s.Params[i].Default = text
+		}
+	}
+	s.newConfig = func() any {
+		cfg, err := full.Configure(s.Small)
+		if err != nil {
+			panic("method: " + s.ID() + ": Info.Small: " + err.Error()) // at the first test of the method
+		}
+		return cfg
+	}
+	return s
+}
 
 // Wrap names the method in an error, once: models name themselves in most of theirs.
 func (s Spec) Wrap(err error) error {

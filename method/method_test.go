@@ -365,3 +365,23 @@ func TestProgress(t *testing.T) {
 		t.Errorf("progress %v", have)
 	}
 }
+
+func TestScaled(t *testing.T) {
+	_, counted, _, _ := family()
+	if s := counted.Scaled(); !reflect.DeepEqual(s.Config(), counted.Config()) {
+		t.Errorf("without flags for short runs the configuration is %+v", s.Config())
+	}
+	counted.Small = map[string]string{"neighbors": "7"}
+	s := counted.Scaled()
+	if c := s.Config().(*Counted); c.Neighbors != 7 {
+		t.Errorf("scaled down, the configuration is %+v", c)
+	}
+	i := slices.IndexFunc(s.Params, func(p Param) bool { return p.Name == "neighbors" })
+	if s.Params[i].Default != "7" || counted.Params[i].Default == "7" {
+		t.Errorf("defaults: %q scaled down, %q in full", s.Params[i].Default, counted.Params[i].Default)
+	}
+	counted.Small = map[string]string{"neighbors": "many"}
+	if text := panics(func() { counted.Scaled().Config() }); !strings.Contains(text, "Small") {
+		t.Errorf("flags that cannot be: %q", text)
+	}
+}

@@ -5,9 +5,11 @@ package demo
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/encode"
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/internal/world"
 	"github.com/gimbal-ml/gimbal/method"
@@ -26,10 +28,9 @@ const (
 	forgetful    = 17 // the customer who withdraws
 	window       = 250
 	imageSide    = 20
-	features     = 64
 	falseAlarms  = 0.05
 	corruption   = "noise"
-	encoderSeed  = 7
+	network      = "fractal"
 )
 
 // Phase is a stretch of the stream.
@@ -57,26 +58,27 @@ type Story struct {
 	Withdrawn    int // rows of the customer who withdrew
 	HashForgot   string
 	HashNeverSaw string
+	features     int
 	sample       []float32 // images for the report
 }
 
 // stage makes the rows.
 type stage struct {
 	glyphs  world.Glyphs
-	encoder *world.Encoder
+	encoder *encode.Model
 	seed    uint64
 }
 
 // rows draws n rows of the given classes in turn, damaged by the given severity; salt keeps draws apart.
-func (s stage) rows(n, firstClass, classes int, severity float64, salt uint64) (*data.Table, error) {
+func (s stage) rows(ctx context.Context, n, firstClass, classes int, severity float64, salt uint64) (*data.Table, error) {
 	pixels := s.glyphs.Pixels()
 	images := make([]float32, n*pixels)
-	names, groups := make([]string, n), make([]string, n)
+	labels, groups := make([]string, n), make([]string, n)
 	for c := range classes {
 		drawn := s.glyphs.Draw(firstClass+c, (n+classes-1)/classes, s.seed*1000+salt)
 		for i := c; i < n; i += classes {
 			copy(images[i*pixels:(i+1)*pixels], drawn[i/classes*pixels:])
-			names[i] = className(firstClass + c)
+			labels[i] = className(firstClass + c)
 			groups[i] = fmt.Sprintf("customer %d", (i/classes)%customers)
 		}
 	}
@@ -84,14 +86,27 @@ func (s stage) rows(n, firstClass, classes int, severity float64, salt uint64) (
 	if err != nil {
 		return nil, err
 	}
-	t, err := data.NewTable(n, features, s.encoder.Encode(damaged))
+	t, err := data.Collect(ctx, s.encoder.Source(pictures(damaged, labels), true))
 	if err != nil {
 		return nil, err
 	}
-	if t, err = t.WithClassNames(names); err != nil {
-		return nil, err
-	}
 	return t.WithGroups(groups)
+}
+
+// pictures makes samples of square images: bytes, as a camera gives them.
+func pictures(images []float32, labels []string) iter.Seq2[encode.Sample, error] {
+	return func(yield func(encode.Sample, error) bool) {
+		for i, label := range labels {
+			p := &encode.Picture{H: imageSide, W: imageSide, C: 1, Pixels: make([]byte, imageSide*imageSide)}
+			for k, v := range images[i*len(p.Pixels) : (i+1)*len(p.Pixels)] {
+				p.Pixels[k] = byte(255*v + 0.5)
+			}
+			name := fmt.Sprintf("image %d", i+1)
+			if !yield(encode.Sample{Name: name, ID: name, Label: label, Picture: p}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // className names the signs of the script by Greek letters.
@@ -101,8 +116,12 @@ func className(c int) string {
 
 // Play runs the story; chapter is called as each begins.
 func Play(ctx context.Context, specs []method.Spec, seed uint64, chapter func(title string, done, total int)) (*Story, error) {
-	s := &Story{Seed: seed}
-	st := stage{world.Glyphs{Seed: seed, Size: imageSide}, world.NewEncoder(encoderSeed, imageSide, features), seed}
+	encoder, err := encode.Load(network, encode.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	s := &Story{Seed: seed, features: encoder.Dim}
+	st := stage{world.Glyphs{Seed: seed, Size: imageSide}, encoder, seed}
 	for c := range known + novel {
 		s.sample = append(s.sample, st.glyphs.Draw(c, 1, seed)...)
 	}
@@ -129,7 +148,7 @@ func Play(ctx context.Context, specs []method.Spec, seed uint64, chapter func(ti
 }
 
 func (s *Story) learn(ctx context.Context, specs []method.Spec, st stage) error {
-	train, err := st.rows(trainRows, 0, known, 0, 1)
+	train, err := st.rows(ctx, trainRows, 0, known, 0, 1)
 	if err != nil {
 		return err
 	}
@@ -137,7 +156,7 @@ func (s *Story) learn(ctx context.Context, specs []method.Spec, st stage) error 
 	return err
 }
 
-func (s *Story) watch(_ context.Context, _ []method.Spec, st stage) error {
+func (s *Story) watch(ctx context.Context, _ []method.Spec, st stage) error {
 	s.Phases = []Phase{{Name: "clean", Rows: cleanRows, familiar: true}}
 	for severity := 1; severity <= 5; severity++ {
 		s.Phases = append(s.Phases, Phase{Name: fmt.Sprintf("%s %d", corruption, severity), Rows: damagedRows, severity: float64(severity), familiar: true, drifts: true})
@@ -156,7 +175,7 @@ func (s *Story) watch(_ context.Context, _ []method.Spec, st stage) error {
 		if !p.familiar {
 			first, classes = known, novel
 		}
-		rows, err := st.rows(p.Rows, first, classes, p.severity, uint64(10+k))
+		rows, err := st.rows(ctx, p.Rows, first, classes, p.severity, uint64(10+k))
 		if err != nil {
 			return err
 		}
@@ -178,9 +197,9 @@ func (s *Story) watch(_ context.Context, _ []method.Spec, st stage) error {
 	return nil
 }
 
-func (s *Story) watchQuiet(_ context.Context, _ []method.Spec, st stage) error {
+func (s *Story) watchQuiet(ctx context.Context, _ []method.Spec, st stage) error {
 	s.QuietRows = cleanRows
-	rows, err := st.rows(s.QuietRows, 0, known, 0, 2)
+	rows, err := st.rows(ctx, s.QuietRows, 0, known, 0, 2)
 	if err != nil {
 		return err
 	}
@@ -194,15 +213,15 @@ func (s *Story) watchQuiet(_ context.Context, _ []method.Spec, st stage) error {
 }
 
 func (s *Story) teach(ctx context.Context, _ []method.Spec, st stage) error {
-	lesson, err := st.rows(lessonRows*novel, known, novel, 0, 3)
+	lesson, err := st.rows(ctx, lessonRows*novel, known, novel, 0, 3)
 	if err != nil {
 		return err
 	}
-	fresh, err := st.rows(testRows*novel, known, novel, 0, 4)
+	fresh, err := st.rows(ctx, testRows*novel, known, novel, 0, 4)
 	if err != nil {
 		return err
 	}
-	old, err := st.rows(testRows*known, 0, known, 0, 5)
+	old, err := st.rows(ctx, testRows*known, 0, known, 0, 5)
 	if err != nil {
 		return err
 	}
@@ -233,7 +252,7 @@ func (s *Story) teach(ctx context.Context, _ []method.Spec, st stage) error {
 }
 
 func (s *Story) forget(ctx context.Context, specs []method.Spec, st stage) error {
-	train, err := st.rows(trainRows, 0, known, 0, 1)
+	train, err := st.rows(ctx, trainRows, 0, known, 0, 1)
 	if err != nil {
 		return err
 	}

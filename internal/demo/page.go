@@ -25,8 +25,8 @@ func (s *Story) Page(generated string) *report.Page {
 	model, calibration := s.Guard.Rows()
 	sections := []report.Section{{
 		Title: "The story",
-		Lead: fmt.Sprintf("An invented script of %d signs, seen through a frozen random network of %d features. A guard learned %d of the signs from %d rows, and keeps %d more to calibrate. Then a stream came: clean, damaged step by step, and at last with signs that it had never seen.",
-			known+novel, features, known, model, calibration),
+		Lead: fmt.Sprintf("An invented script of %d signs, seen through a frozen network of %d features that was pre-trained on fractals and never saw it. A guard learned %d of the signs from %d rows, and keeps %d more to calibrate. Then a stream came: clean, damaged step by step, and at last with signs that it had never seen.",
+			known+novel, s.features, known, model, calibration),
 		Blocks: []report.Block{verdict, kept},
 	}, s.phases()}
 	sections = append(sections, s.Run.Sections()...)

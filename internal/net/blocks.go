@@ -79,6 +79,20 @@ func (g *Graph) ResNet(name string, x *Node, outputs, blocks int, widths ...int)
 	return g.Dense(name+".head", g.GlobalPool(x), outputs)
 }
 
+// StridedConvNet is, for each width, a convolution name.0, name.1 … of stride 2, the first 5×5 and the others 3×3, with batch
+// norm and ReLU, then a linear layer name.features from all that is left.
+func (g *Graph) StridedConvNet(name string, x *Node, features int, widths ...int) *Node {
+	kernel := 5
+	for i, w := range widths {
+		x = g.ReLU(g.convNorm(fmt.Sprintf("%s.%d", name, i), x, w, kernel, 2))
+		kernel = 3
+	}
+	if g.err != nil {
+		return g.fail("")
+	}
+	return g.Dense(name+".features", g.Reshape(x, x.shape[0], -1), features)
+}
+
 // PatchMixer mixes a sequence [batch, patches, width] in turn across patches and across columns, with residuals. Source:
 // Tolstikhin et al. (2021), MLP-Mixer.
 func (g *Graph) PatchMixer(name string, x *Node, layers, hiddenPatches, hiddenColumns int) *Node {

@@ -41,6 +41,7 @@ var blocks = []struct {
 	{"MLP", [][]int{{4, 5}}, []int{4, 3}, func(g *Graph, x []*Node) *Node { return g.MLP("b", x[0], (*Graph).Tanh, 7, 3) }},
 	{"convolutional network", [][]int{{3, 8, 8, 2}}, []int{3, 5}, func(g *Graph, x []*Node) *Node { return g.ConvNet("b", x[0], 5, 4, 6) }},
 	{"residual network", [][]int{{3, 8, 8, 2}}, []int{3, 5}, func(g *Graph, x []*Node) *Node { return g.ResNet("b", x[0], 5, 2, 4, 6) }},
+	{"strided convolutional network", [][]int{{3, 9, 8, 2}}, []int{3, 5}, func(g *Graph, x []*Node) *Node { return g.StridedConvNet("b", x[0], 5, 4, 6) }},
 	{"encoder", [][]int{{3, 6, 8}}, []int{3, 6, 8}, func(g *Graph, x []*Node) *Node {
 		return Transformer{Layers: 2, Heads: 2, Hidden: 12}.Encoder(g, "b", x[0], Mask{})
 	}},

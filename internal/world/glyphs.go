@@ -93,15 +93,25 @@ func write(image []float32, size int, design [][3]point, r *rand.Rand) {
 		}
 	}
 	soft := 0.8 / float64(size)
+	thick = max(thick, 0.02)
 	for i := range image {
 		at := point{(float64(i%size) + 0.5) / float64(size), (float64(i/size) + 0.5) / float64(size)}
-		near := math.Inf(1)
-		for k := 0; k < len(line); k += 2 {
-			near = min(near, squaredDistance(at, line[k], line[k+1]))
-		}
-		v := (max(thick, 0.02)-math.Sqrt(near))/soft + 0.5
+		v := (thick-math.Sqrt(nearest(line, at, thick+soft)))/soft + 0.5
 		image[i] = float32(ink * min(max(v, 0), 1))
 	}
+}
+
+// nearest is the squared distance of a point from the nearest segment, pairs of ends, or that of reach where none is nearer.
+func nearest(line []point, at point, reach float64) float64 {
+	near := reach * reach
+	for k := 0; k < len(line); k += 2 {
+		a, b := line[k], line[k+1]
+		if at.x < min(a.x, b.x)-reach || at.x > max(a.x, b.x)+reach || at.y < min(a.y, b.y)-reach || at.y > max(a.y, b.y)+reach {
+			continue
+		}
+		near = min(near, squaredDistance(at, a, b))
+	}
+	return near
 }
 
 // squaredDistance is that of p from the segment a–b.

@@ -131,7 +131,10 @@ func run(s method.Spec, limit time.Duration, more []Check, each func(name string
 			if broken != "" && !c.static {
 				return "not run: " + broken + " failed", nil
 			}
-			t := newT(s)
+			t := newT(s.Scaled())
+			if c.static {
+				t.Spec = s
+			}
 			t.limit = limit
 			t.guard(c.Run)
 			switch {

@@ -255,8 +255,11 @@ type toy struct {
 func toyOf(s method.Spec, name string, r recipe) toy {
 	r = r.of(s)
 	r.targets = s.Needs&moments.Targets != 0
-	slot := s.Inputs[0]
 	t := toy{name: name, in: bundle(s, r, r.table)}
+	if len(s.Inputs) == 0 { // all that it needs is in its configuration
+		return t
+	}
+	slot := s.Inputs[0]
 	if slot.Kind == data.KindTable {
 		t.query, t.task = r.with(r.seed+100, 16).table(slot.Name), r.next().table(slot.Name)
 	}
@@ -307,7 +310,7 @@ func takesTables(s method.Spec) bool {
 			return false
 		}
 	}
-	return s.Inputs[0].Kind == data.KindTable
+	return len(s.Inputs) > 0 && s.Inputs[0].Kind == data.KindTable
 }
 
 // mapsRows says of a map that it turns a table into a table.
