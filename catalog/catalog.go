@@ -4,6 +4,7 @@ package catalog
 import (
 	"slices"
 
+	"github.com/gimbal-ml/gimbal/calibrate"
 	"github.com/gimbal-ml/gimbal/continual"
 	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/drift"
@@ -18,6 +19,7 @@ func All() []method.Spec {
 		detect.Methods(),
 		drift.Methods(),
 		probe.Methods(),
+		calibrate.Methods(),
 		continual.Methods(),
 		weights.Methods(),
 	)
