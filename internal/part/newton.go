@@ -9,7 +9,7 @@ import (
 
 const (
 	newtonSteps    = 200
-	newtonHalvings = 60
+	newtonHalvings = 200
 )
 
 // Newton minimises a convex function of len(x) variables, in place, and never leaves x worse than it was, but for rounding. f returns the
