@@ -1,4 +1,4 @@
-// Package calibrate answers: how sure may one be of a classifier's outputs?
+// Package calibrate answers: how sure may one be of a classifier's outputs, and what else could a row be?
 //
 //	which one?              gives            from calibration rows        when
 //	[TemperatureScaling]    probabilities    tens                         one factor for all: the default; keeps the order of classes
@@ -8,6 +8,9 @@
 //	[Isotonic]              probabilities    hundreds a class             the distortion has any rising shape
 //	[Histogram]             probabilities    hundreds a class             no shape at all; what is promised is the frequency of a bin
 //	[SplitConformal]        sets of classes  1/level                      the smallest sets that keep the level over all rows
+//	[Mondrian]              sets of classes  1/level a class              the level must hold within every class
+//	[APS], [RAPS]           sets of classes  1/level                      hard rows shall get larger sets; the second keeps them short
+//
 // All take logits, or with Probabilities set probabilities, and labels, of rows that the classifier was not trained on.
 package calibrate
 

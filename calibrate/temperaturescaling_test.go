@@ -48,7 +48,7 @@ func TestTemperatureScalingSlopeIsZero(t *testing.T) {
 // TestTemperatureScalingIsFound: labels drawn at a temperature give it back, within five standard errors.
 func TestTemperatureScalingIsFound(t *testing.T) {
 	for _, want := range []float64{0.5, 1, 3} {
-		m := fit(t, calibrate.TemperatureScaling.Fit, calibrate.TemperatureScaling{}, outputs(t, 7, 20000, 5, want))
+		m := fit(t, calibrate.TemperatureScaling.Fit, calibrate.TemperatureScaling{}, outputs(t, 7, 6000, 5, want))
 		if math.Abs(m.Temperature()/want-1) > 0.05 {
 			t.Errorf("T = %g, drawn at %g", m.Temperature(), want)
 		}

@@ -56,6 +56,7 @@ var verbs = []struct {
 	{"score", reflect.TypeFor[Scorer]()},
 	{"predict", reflect.TypeFor[Predictor]()},
 	{"logits", reflect.TypeFor[Logiter]()},
+	{"sets", reflect.TypeFor[SetPredictor]()},
 	{"update", reflect.TypeFor[Updater]()},
 	{"forget", reflect.TypeFor[Forgetter]()},
 	{"test", reflect.TypeFor[Tester]()},

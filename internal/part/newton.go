@@ -7,10 +7,7 @@ import (
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
-const (
-	newtonSteps    = 200
-	newtonHalvings = 200
-)
+const newtonSteps = 200
 
 // Newton minimises a convex function of len(x) variables, in place, and never leaves x worse than it was, but for rounding. f returns the
 // value and, where they are not nil, fills the gradient and the lower triangle of the Hessian, row-major. It stops where
@@ -33,7 +30,7 @@ func Newton(x []float64, f func(x, gradient, hessian []float64) float64) {
 			return
 		}
 		share, moved := 1.0, false
-		for range newtonHalvings {
+		for -share*slope > 1e-16*math.Abs(value) { // below that rounding decides
 			for i := range x {
 				next[i] = x[i] + share*step[i]
 			}
@@ -48,7 +45,7 @@ func Newton(x []float64, f func(x, gradient, hessian []float64) float64) {
 			for i := range x {
 				next[i] = x[i] + step[i]
 			}
-			if v := f(next, other, nil); !(v <= value+1e-15*math.Abs(value) && largestAbs(other) < largestAbs(gradient)) {
+			if v := f(next, other, nil); !(v <= value+1e-15*math.Abs(value) && largestAbs(other) < largestAbs(gradient)/2) {
 				return
 			}
 		}

@@ -199,6 +199,8 @@ var checks = []Check{
 	{Name: "cancel", Run: checkCancel},
 	{Name: "update", When: func(s method.Spec) bool { return s.Can("update") }, Run: checkUpdate},
 	{Name: "forget", When: func(s method.Spec) bool { return s.Can("forget") }, Run: checkForget},
+	{Name: "sets", When: canSets, Run: checkSets},
+	{Name: "coverage", When: canSets, Run: checkCoverage},
 	{Name: "comparison", When: canTest, Run: checkComparison},
 	{Name: "window-order", When: canTest, Run: checkWindowOrder},
 	{Name: "exchange", When: canTest, Run: checkExchange},
