@@ -4,6 +4,7 @@ package catalog
 import (
 	"slices"
 
+	"github.com/gimbal-ml/gimbal/audit"
 	"github.com/gimbal-ml/gimbal/calibrate"
 	"github.com/gimbal-ml/gimbal/continual"
 	"github.com/gimbal-ml/gimbal/detect"
@@ -20,6 +21,7 @@ func All() []method.Spec {
 		drift.Methods(),
 		probe.Methods(),
 		calibrate.Methods(),
+		audit.Methods(),
 		continual.Methods(),
 		weights.Methods(),
 	)

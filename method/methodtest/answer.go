@@ -68,6 +68,10 @@ func (t *T) ask(m method.Model, q *data.Table) (as []answer) {
 		out, err := p.Sets(q)
 		as = append(as, t.tableAnswer("sets", n, out, err))
 	}
+	if a, ok := m.(method.Auditor); ok {
+		out, err := a.Audit(q)
+		as = append(as, t.findings(n, out, err))
+	}
 	if c, ok := m.(method.Tester); ok {
 		out, err := c.Test(t.ctx, q)
 		as = append(as, t.comparison(out, err))

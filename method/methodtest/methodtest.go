@@ -201,6 +201,7 @@ var checks = []Check{
 	{Name: "forget", When: func(s method.Spec) bool { return s.Can("forget") }, Run: checkForget},
 	{Name: "sets", When: canSets, Run: checkSets},
 	{Name: "coverage", When: canSets, Run: checkCoverage},
+	{Name: "findings", When: canAudit, Run: checkFindings},
 	{Name: "comparison", When: canTest, Run: checkComparison},
 	{Name: "window-order", When: canTest, Run: checkWindowOrder},
 	{Name: "exchange", When: canTest, Run: checkExchange},
