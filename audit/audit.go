@@ -74,17 +74,31 @@ func (o *outputs) each(in *data.Table, first int, f func(row int, p []float64)) 
 	return nil
 }
 
+// proportions divides a row by its sum, added up in four strands, always the same ones. false: the row is no probabilities.
 func proportions(dst []float64, row []float32) bool {
-	sum, low := 0.0, float32(0)
-	for _, v := range row {
-		sum += float64(v)
-		low = min(low, v)
+	var sums [4]float64
+	below, c := false, 0
+	for ; c+4 <= len(row); c += 4 {
+		v := row[c : c+4 : c+4]
+		if v[0] < 0 || v[1] < 0 || v[2] < 0 || v[3] < 0 {
+			below = true
+		}
+		sums[0] += float64(v[0])
+		sums[1] += float64(v[1])
+		sums[2] += float64(v[2])
+		sums[3] += float64(v[3])
 	}
-	if low < 0 || !(math.Abs(sum-1) <= sumSlack) {
+	for ; c < len(row); c++ {
+		below = below || row[c] < 0
+		sums[0] += float64(row[c])
+	}
+	sum := (sums[0] + sums[1]) + (sums[2] + sums[3])
+	if below || !(math.Abs(sum-1) <= sumSlack) {
 		return false
 	}
+	one := 1 / sum
 	for c, v := range row {
-		dst[c] = float64(v) / sum
+		dst[c] = float64(v) * one
 	}
 	return true
 }

@@ -109,6 +109,15 @@ func TestUnnamedColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	three, err := bare.WithClassNames([]string{"2", "10", "10", "11"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []int{1, 2, 4} {
+		if _, err := (audit.Margin{}).FitSource(context.Background(), blocks{three, rows}); !errors.Is(err, data.ErrLabels) {
+			t.Errorf("three classes for two columns, in blocks of %d: %v", rows, err)
+		}
+	}
 	m, err := audit.Margin{}.FitSource(context.Background(), blocks{bare, 1})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,8 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 )
 
-// begin finds out columns and classes of a source. Where columns have the classes' names it reads one block, else all labels.
+// begin finds out columns and classes of a source. Where columns have the classes' names it reads one block, else until as many classes have come
+// as there are columns.
 // Errors: ErrShape for fewer than two columns and without rows; ErrLabels where labels and columns do not match.
 func (o *outputs) begin(ctx context.Context, src data.Source) error {
 	var columns, classes []string
@@ -47,6 +48,15 @@ func (o *outputs) begin(ctx context.Context, src data.Source) error {
 		if named {
 			o.classes = slices.Clone(columns)
 			return ctx.Err()
+		}
+		seen := 0
+		for _, h := range has {
+			if h {
+				seen++
+			}
+		}
+		if seen == o.k { // one more would not fit the columns: the pass to come refuses it
+			break
 		}
 	}
 	if rows == 0 {
