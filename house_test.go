@@ -32,7 +32,7 @@ var storeys = []storey{
 	{1.6, "data/internal/*"},
 	{2, "moments metric internal/world data/*"},
 	{3, "method data/open internal/golden"},
-	{4, "detect drift probe continual weights pretrain encode method/methodtest/saboteurs"},
+	{4, "detect drift probe calibrate audit continual weights pretrain encode method/methodtest/saboteurs"},
 	{5, "catalog method/methodtest"},
 	{5.5, "report"},
 	{6, "guard choose claims/claim"},
@@ -44,7 +44,7 @@ var storeys = []storey{
 }
 
 // families hold one method a file and never import each other.
-var families = []string{"detect", "drift", "probe", "continual", "weights", "pretrain"}
+var families = []string{"detect", "drift", "probe", "calibrate", "audit", "continual", "weights", "pretrain"}
 
 // neverImports are bans beyond the floors.
 var neverImports = map[string][]string{

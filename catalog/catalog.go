@@ -4,6 +4,8 @@ package catalog
 import (
 	"slices"
 
+	"github.com/gimbal-ml/gimbal/audit"
+	"github.com/gimbal-ml/gimbal/calibrate"
 	"github.com/gimbal-ml/gimbal/continual"
 	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/drift"
@@ -19,6 +21,8 @@ func All() []method.Spec {
 		detect.Methods(),
 		drift.Methods(),
 		probe.Methods(),
+		calibrate.Methods(),
+		audit.Methods(),
 		continual.Methods(),
 		weights.Methods(),
 		pretrain.Methods(),

@@ -16,6 +16,7 @@ type comparison struct {
 	unknown    int // rows of classes that the model does not know
 	labels     []int
 	predicted  []int
+	confidence []float64 // N: the largest probability
 	likelihood []float64 // N×2: the probability of the row's own class, and the rest
 }
 
@@ -44,6 +45,7 @@ func (c *comparison) add(block, p *data.Table, allowUnknown bool) error {
 		}
 		c.labels = append(c.labels, k)
 		c.predicted = append(c.predicted, argmax(p.Row(i)))
+		c.confidence = append(c.confidence, min(float64(p.Row(i)[argmax(p.Row(i))]), 1))
 		own := min(float64(p.Row(i)[k]), 1)
 		c.likelihood = append(c.likelihood, own, 1-own)
 	}

@@ -139,7 +139,7 @@ func examples(s method.Spec) string {
 	}
 	for _, verb := range s.Verbs {
 		switch verb {
-		case "score", "predict", "test", "watch":
+		case "score", "predict", "sets", "audit", "test", "watch":
 			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y", verb, in))
 		case "update", "forget":
 			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y -o model2.gimbal", verb, map[string]string{"update": "more.csv", "forget": "gone.csv"}[verb]))

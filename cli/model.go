@@ -50,7 +50,7 @@ func insteadOf(c *data.Checkpoint, want string) string {
 	case kind == moments.FileKind:
 		return " (a moments state: gimbal fit METHOD --moments makes a model of it)"
 	case kind == method.FileKind:
-		return " (a model: gimbal score, predict, update, forget, test or watch take it)"
+		return " (a model: gimbal score, predict, sets, audit, update, forget, test or watch take it)"
 	}
 	return ""
 }

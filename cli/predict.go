@@ -16,6 +16,7 @@ type predictOptions struct {
 	table         tableFlags
 	probabilities bool
 	unknown       bool
+	reliability   string
 	output        string
 }
 
@@ -27,16 +28,19 @@ func newPredictCommand(e *env) *cobra.Command {
 		Long: `Predict reads rows in blocks and writes for each the most probable class, column label, and its probability. With
 --label, the rows' own classes are compared: accuracy, macro-F1 and negative log-likelihood, with 95 % intervals, go
 to standard error, or as JSON to standard output when the predictions go to a file. Memory does not grow with the file
-but for two numbers a labelled row.`,
+but for a few numbers a labelled row. --reliability draws how often predictions of each confidence are right, with 95 %
+intervals, beside the diagonal on which a calibrated model lies.`,
 		Example: e.withModel("predict",
 			"  gimbal predict model.gimbal --in new.csv --label y",
-			"  gimbal predict model.gimbal --in new.csv --label y --probabilities -o predictions.csv --json"),
+			"  gimbal predict model.gimbal --in new.csv --label y --probabilities -o predictions.csv --json",
+			"  gimbal predict model.gimbal --in new.csv --label y --reliability reliability.html"),
 		Args: exactly("MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runPredict(e, cmd, args[0], o) },
 	}
 	cmd.Flags().StringArrayVar(&o.inputs, "in", nil, "`FILE` with the rows; several are read as one")
 	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write the probability of every class, columns p_CLASS")
 	cmd.Flags().BoolVar(&o.unknown, "unknown", false, "let rows have classes that the model does not know; they are left out of the comparison")
+	cmd.Flags().StringVar(&o.reliability, "reliability", "", "`FILE.html` with a reliability diagram; needs --label")
 	o.table.add(cmd)
 	addOutput(cmd, &o.output, "`FILE` to write")
 	return cmd
@@ -46,6 +50,9 @@ func runPredict(e *env, cmd *cobra.Command, path string, o *predictOptions) erro
 	ctx := cmd.Context()
 	if err := needFlags(cmd, "in"); err != nil {
 		return err
+	}
+	if o.reliability != "" && o.table.label == "" {
+		return usage(cmd, "--reliability needs --label: it shows how often predictions are right")
 	}
 	m, err := e.loadModel(path)
 	if err != nil {
@@ -92,6 +99,11 @@ func runPredict(e *env, cmd *cobra.Command, path string, o *predictOptions) erro
 	}
 	if o.output != "" {
 		e.say("%s: %s predicted in %s", o.output, plural(src.rows, "row"), since(start))
+	}
+	if o.reliability != "" {
+		if err := e.writeReliability(o, path, &check); err != nil {
+			return err
+		}
 	}
 	if check.rows == 0 {
 		return nil

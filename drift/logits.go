@@ -44,39 +44,8 @@ func (in LogitsInput) read(ctx context.Context) (o outputs, err error) {
 	if o.n < 2 {
 		return o, fmt.Errorf("%w: %d rows, want at least 2", data.ErrShape, o.n)
 	}
-	labels, err := in.Logits.Labels()
-	if err != nil {
+	if o.labels, o.classes, err = in.Logits.ColumnLabels(); err != nil {
 		return o, err
-	}
-	classes := in.Logits.Classes()
-	var present []int // classes that rows have
-	for c := range classes {
-		if slices.Contains(labels, c) {
-			present = append(present, c)
-		}
-	}
-	slices.SortFunc(present, func(a, b int) int { return data.CompareClasses(classes[a], classes[b]) })
-	column := map[int]int{}
-	named := true
-	for _, c := range present {
-		column[c] = slices.Index(in.Logits.Columns(), classes[c])
-		named = named && column[c] >= 0
-	}
-	if o.classes = slices.Clone(in.Logits.Columns()); !named {
-		if len(present) != o.k {
-			return o, fmt.Errorf("%w: %d columns of logits, and labels of %d classes that are not the columns' names", data.ErrLabels, o.k, len(present))
-		}
-		o.classes = make([]string, o.k)
-		for j, c := range present {
-			column[c], o.classes[j] = j, classes[c]
-		}
-	}
-	o.labels = make([]int, o.n)
-	for i, c := range labels {
-		if c == data.Unknown {
-			return o, fmt.Errorf("%w: row %d has no class; leave such rows out", data.ErrLabels, i+1)
-		}
-		o.labels[i] = column[c]
 	}
 	o.logits = wide(in.Logits)
 	o.sort()

@@ -62,6 +62,8 @@ var verbs = []struct {
 	{"score", reflect.TypeFor[Scorer]()},
 	{"predict", reflect.TypeFor[Predictor]()},
 	{"logits", reflect.TypeFor[Logiter]()},
+	{"sets", reflect.TypeFor[SetPredictor]()},
+	{"audit", reflect.TypeFor[Auditor]()},
 	{"update", reflect.TypeFor[Updater]()},
 	{"forget", reflect.TypeFor[Forgetter]()},
 	{"test", reflect.TypeFor[Tester]()},
@@ -92,7 +94,7 @@ type Slot struct {
 	Optional bool
 }
 
-// Spec is one registered method, built by [FromMoments], [Learned] or [Map].
+// Spec is one registered method, built by [FromMoments], [FromSource], [Learned] or [Map].
 type Spec struct {
 	Info
 	Name, Family string
@@ -109,6 +111,7 @@ type Spec struct {
 	fit        func(ctx context.Context, cfg any, in data.Bundle) (Model, error)
 	fitMoments func(cfg any, s *moments.State) (Model, error)
 	refine     func(ctx context.Context, m Model, in data.Bundle) (Model, error)
+	fitSource  func(ctx context.Context, cfg any, src data.Source) (Model, error)
 	load       func(cfg any, st *data.Checkpoint) (Model, error)
 	apply      func(ctx context.Context, cfg any, in data.Bundle) (data.Value, error)
 }
@@ -186,7 +189,8 @@ func (s Spec) FitMoments(cfg any, st *moments.State) (Model, error) {
 	return m, s.Wrap(err)
 }
 
-// FitSource learns from a stream: through moments where they suffice, else by collecting it.
+// FitSource learns from a stream: through moments where they suffice, by reading it several times where the method can, else by
+// collecting it.
 func (s Spec) FitSource(ctx context.Context, cfg any, src data.Source) (Model, error) {
 	if s.FitsMoments() {
 		if err := s.ready(cfg); err != nil {
@@ -197,6 +201,10 @@ func (s Spec) FitSource(ctx context.Context, cfg any, src data.Source) (Model, e
 			return nil, s.Wrap(err)
 		}
 		return s.FitMoments(cfg, st)
+	}
+	if s.fitSource != nil && src.Replayable() {
+		m, err := s.fitSource(ctx, cfg, src)
+		return m, s.Wrap(err)
 	}
 	t, err := data.Collect(ctx, src)
 	if err != nil {
@@ -324,6 +332,27 @@ func Refined[D any, M Model](s Spec, refine func(M, context.Context, D) (M, erro
 		}
 		return erase(refine(own, ctx, d))
 	}
+	return s
+}
+
+// FromSource registers a method that reads its one table several times, block by block, so that it may be larger than memory. D is
+// the table, or a struct with it alone, whose field names the input.
+func FromSource[C, D any, M Model](info Info, fit func(C, context.Context, data.Source) (M, error), load func(C, *data.Checkpoint) (M, error)) Spec {
+	s := base[C, D](info)
+	if len(s.Inputs) != 1 || s.Inputs[0].Kind != data.KindTable {
+		panic("method: " + s.Name + " does not learn from one table")
+	}
+	s.learns(reflect.TypeFor[M]())
+	s.fitSource = func(ctx context.Context, cfg any, src data.Source) (Model, error) {
+		return erase(fit(*cfg.(*C), ctx, src))
+	}
+	s.fit = func(ctx context.Context, cfg any, in data.Bundle) (Model, error) {
+		if _, err := bind[D](in); err != nil {
+			return nil, err
+		}
+		return s.fitSource(ctx, cfg, in[s.Inputs[0].Name].(*data.Table))
+	}
+	s.load = func(cfg any, st *data.Checkpoint) (Model, error) { return erase(load(*cfg.(*C), st)) }
 	return s
 }
 

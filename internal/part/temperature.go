@@ -8,44 +8,86 @@ import (
 
 // Temperature returns the T > 0 that minimises the mean negative log-likelihood of softmax(logits/T) over n labelled rows of
 // k logits; rows with a negative label are left out. Without labelled rows, or when the logits are already best, it is 1,
-// so that the likelihood is never made worse. The problem is convex in 1/T; it is searched between 1e-3 and 1e3.
+// so that the likelihood is never made worse. The problem is convex in 1/T, whose slope is brought to zero as far as rounding
+// lets it; T is searched between 1e-3 and 1e3, or 1e3 times the largest difference of a row's logits where that exceeds 1.
 func Temperature(logits []float64, labels []int, k int) float64 {
-	loss := func(inverse float64) float64 {
-		sum, rows := 0.0, 0
-		scaled := make([]float64, k)
-		for i, y := range labels {
-			if y < 0 {
-				continue
-			}
-			for c := range scaled {
-				scaled[c] = logits[i*k+c] * inverse
-			}
-			sum += num.LogSumExp(scaled) - scaled[y]
-			rows++
+	t := temperature{logits: logits, labels: labels, k: k, parts: make([][3]float64, len(labels))}
+	spread, rows := 1.0, 0
+	for i, y := range labels {
+		if y < 0 {
+			continue
 		}
-		if rows == 0 {
-			return 0
+		rows++
+		for _, z := range logits[i*k : (i+1)*k] {
+			spread = max(spread, math.Abs(z-logits[i*k+y]))
 		}
-		return sum / float64(rows)
 	}
-	lo, hi := math.Log(1e-3), math.Log(1e3)
-	golden := (math.Sqrt(5) - 1) / 2
-	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
-	fa, fb := loss(math.Exp(a)), loss(math.Exp(b))
-	for range 60 { // 14·0.618⁶⁰ < 1e-11
-		if fa <= fb {
-			hi, b, fb = b, a, fa
-			a = hi - golden*(hi-lo)
-			fa = loss(math.Exp(a))
+	if rows == 0 {
+		return 1
+	}
+	lo, hi := 1e-3/spread, 1e3 // of 1/T
+	best := 1.0
+	for range 200 {
+		_, slope, curvature := t.at(best)
+		if slope > 0 {
+			hi = best
 		} else {
-			lo, a, fa = a, b, fb
-			b = lo + golden*(hi-lo)
-			fb = loss(math.Exp(b))
+			lo = best
 		}
+		next := best - slope/curvature
+		if !(next > lo && next < hi) {
+			next = math.Sqrt(lo * hi)
+		}
+		if slope == 0 || math.Abs(next-best) <= 1e-15*best || hi <= lo*(1+1e-15) {
+			break
+		}
+		best = next
 	}
-	best := math.Exp((lo + hi) / 2)
-	if loss(best) >= loss(1) {
+	mine, _, _ := t.at(best)
+	if as, _, _ := t.at(1); mine >= as {
 		return 1
 	}
 	return 1 / best
+}
+
+type temperature struct {
+	logits []float64
+	labels []int
+	k      int
+	parts  [][3]float64
+}
+
+// at sums the loss, its slope and its curvature at an inverse temperature, rows in their order.
+func (t *temperature) at(inverse float64) (loss, slope, curvature float64) {
+	k := t.k
+	num.Parallel(len(t.labels), 512, func(lo, hi int) {
+		u, p := make([]float64, k), make([]float64, k)
+		for i := lo; i < hi; i++ {
+			y := t.labels[i]
+			if y < 0 {
+				continue
+			}
+			own := t.logits[i*k+y]
+			for c := range u {
+				u[c] = (t.logits[i*k+c] - own) * inverse
+			}
+			l := num.LogSumExp(u)
+			mean := 0.0
+			for c := range u {
+				p[c] = math.Exp(u[c] - l)
+				mean += p[c] * u[c]
+			}
+			square := 0.0
+			for c := range u {
+				square += p[c] * (u[c] - mean) * (u[c] - mean)
+			}
+			t.parts[i] = [3]float64{l, mean / inverse, square / inverse / inverse}
+		}
+	})
+	for i, y := range t.labels {
+		if y >= 0 {
+			loss, slope, curvature = loss+t.parts[i][0], slope+t.parts[i][1], curvature+t.parts[i][2]
+		}
+	}
+	return loss, slope, curvature
 }

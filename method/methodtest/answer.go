@@ -64,6 +64,14 @@ func (t *T) ask(m method.Model, q *data.Table) (as []answer) {
 		out, err := p.Predict(q)
 		as = append(as, t.tableAnswer("predict", n, out, err))
 	}
+	if p, ok := m.(method.SetPredictor); ok {
+		out, err := p.Sets(q)
+		as = append(as, t.tableAnswer("sets", n, out, err))
+	}
+	if a, ok := m.(method.Auditor); ok {
+		out, err := a.Audit(q)
+		as = append(as, t.findings(n, out, err))
+	}
 	if c, ok := m.(method.Tester); ok {
 		out, err := c.Test(t.ctx, q)
 		as = append(as, t.comparison(out, err))

@@ -320,7 +320,7 @@ func mapsRows(s method.Spec) bool {
 
 // answersRows says that the method has something to say of each row.
 func answersRows(s method.Spec) bool {
-	return mapsRows(s) || learnsTables(s) && (s.Can("score") || s.Can("predict"))
+	return mapsRows(s) || learnsTables(s) && (s.Can("score") || s.Can("predict") || s.Can("sets") || s.Can("audit"))
 }
 
 func must[V any](v V, err error) V {

@@ -1,4 +1,4 @@
-// Package saboteurs holds methods that are right but for one fault each, and four that are right. They are the test of the
+// Package saboteurs holds methods that are right but for one fault each, and six that are right. They are the test of the
 // conformance suite: each must be caught by the one check that is meant for it.
 package saboteurs
 
@@ -17,9 +17,11 @@ var source embed.FS
 
 // The families that the saboteurs pretend to belong to.
 var (
-	detectors = method.Set{Family: "detect", Source: &source}
-	mergers   = method.Set{Family: "weights", Source: &source}
-	drifts    = method.Set{Family: "drift", Source: &source}
+	detectors   = method.Set{Family: "detect", Source: &source}
+	mergers     = method.Set{Family: "weights", Source: &source}
+	drifts      = method.Set{Family: "drift", Source: &source}
+	calibrators = method.Set{Family: "calibrate", Source: &source}
+	auditors    = method.Set{Family: "audit", Source: &source}
 )
 
 // Saboteur is a method and the name of the check that must find its fault; "" for the methods that have none.
@@ -32,7 +34,7 @@ var caught = map[string]string{} // by ID
 
 // Methods returns all of them, sorted by family and name.
 func Methods() (all []Saboteur) {
-	for _, set := range []*method.Set{&detectors, &mergers, &drifts} {
+	for _, set := range []*method.Set{&detectors, &mergers, &drifts, &calibrators, &auditors} {
 		for _, s := range set.All() {
 			all = append(all, Saboteur{s, caught[s.ID()]})
 		}
