@@ -7,6 +7,9 @@ import (
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
+// poolGrain is the fewest values under windows that are worth a thread.
+const poolGrain = 1 << 19
+
 // maxPool: the largest value under each window. Only the first of ONNX's two outputs is made.
 func maxPool(c *call) error {
 	return c.pool(float32(math.Inf(-1)), func(dst, src []float32, stride int) {
@@ -51,7 +54,7 @@ func (c *call) pool(start float32, join func(dst, src []float32, stride int), en
 	}
 	inside, outside := w.in[0]*w.in[1], w.out[0]*w.out[1]
 	work := outside * w.kernel[0] * w.kernel[1]
-	num.Parallel(x.Shape[0]*x.Shape[1], convGrain/max(work, 1)+1, func(from, to int) {
+	num.Parallel(x.Shape[0]*x.Shape[1], poolGrain/max(work, 1)+1, func(from, to int) {
 		for p := from; p < to; p++ {
 			plane, out := x.Floats[p*inside:(p+1)*inside], y.Floats[p*outside:(p+1)*outside]
 			for i := range out {
