@@ -122,7 +122,7 @@ def ridge_path(penalties):
     from sklearn.linear_model import RidgeClassifierCV
 
     x, y, variance = fashion()
-    model = RidgeClassifierCV(alphas=len(x) * variance * np.logspace(3, -7, penalties))
+    model = RidgeClassifierCV(alphas=len(x) * variance * np.logspace(3, -5, penalties))
     return lambda: model.fit(x, y)
 
 

@@ -9,6 +9,7 @@
 //	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns
 //	[QDA]              features, labels   one pass     the same, each of its own shape; far more rows a class than columns
 //	[NaiveBayes]       features, labels   one pass     a handful of labels, columns in any units that hardly correlate
+//	[RandomFeatures]   features, labels   in memory    no plane separates the classes, but a smooth border does
 //	[KNN]              features, labels   in memory    classes of any shape; what features are worth by themselves
 //
 // The head of nearest class means is continual/prototypes, which also learns new classes.

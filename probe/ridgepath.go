@@ -18,7 +18,7 @@ var _ = methods.Add(method.Learned(method.Info{
 
 // RidgePath classifies as ridge regression on class indicators does, and chooses the penalty that predicts best rows which were left out.
 //
-// A hundred penalties from 1e-7 to 1e3 of the features' mean variance are tried, ten and more a decade. One eigendecomposition
+// A hundred penalties from 1e-5 to 1e3 of the features' mean variance are tried, twelve a decade. One eigendecomposition
 // of the covariance serves all of them, and what a fit without a row would have said of it follows in closed form (Allen's
 // PRESS; Golub et al. 1979), so no row is ever refitted: O(N·D² + D³ + 100·N·D·K), O(K·D) a row to predict. With fewer rows
 // than columns the rows' N×N products stand in for the covariance. Prefer it over [Ridge] when the rows fit into memory and
@@ -50,7 +50,11 @@ func (c RidgePath) Fit(ctx context.Context, train *data.Table) (*RidgePathModel,
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	p, err := c.problem(ctx, train)
+	return ridgePathFit(ctx, train, c.Balanced)
+}
+
+func ridgePathFit(ctx context.Context, train *data.Table, balanced bool) (*RidgePathModel, error) {
+	p, err := newRidgePathProblem(ctx, train, balanced)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +68,7 @@ func (c RidgePath) Fit(ctx context.Context, train *data.Table) (*RidgePathModel,
 	m := &RidgePathModel{ridges: make([]float64, ridgePathPenalties)}
 	penalties := make([]float64, ridgePathPenalties)
 	for l := range penalties {
-		m.ridges[l] = math.Pow(10, 3-10*float64(l)/(ridgePathPenalties-1))
+		m.ridges[l] = math.Pow(10, 3-8*float64(l)/(ridgePathPenalties-1))
 		penalties[l] = m.ridges[l] * mean
 	}
 	if m.errors, err = p.errors(ctx, penalties); err != nil {
@@ -102,7 +106,7 @@ type ridgePathProblem struct {
 	cross   []float64 // R×K: covariance of the coordinates and the indicators
 }
 
-func (c RidgePath) problem(ctx context.Context, train *data.Table) (*ridgePathProblem, error) {
+func newRidgePathProblem(ctx context.Context, train *data.Table, balanced bool) (*ridgePathProblem, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func (c RidgePath) problem(ctx context.Context, train *data.Table) (*ridgePathPr
 	n, d := train.Dims()
 	k := len(classes)
 	p := &ridgePathProblem{n: n, d: d, r: min(n, d), x: train.X(), classes: classes, labels: labels}
-	p.weight, p.share = classWeights(labels, k, c.Balanced)
+	p.weight, p.share = classWeights(labels, k, balanced)
 	first := train.Row(0)
 	p.center = make([]float64, d)
 	for i, l := range labels { // from the first row on: nothing is lost far from zero

@@ -119,8 +119,8 @@ func (w *window) span(d, k int) (lo, hi, first int) {
 // stripValues is how much of an unrolled image is multiplied at a time: it should stay in a cache.
 const stripValues = 1 << 17
 
-// convGrain is the fewest multiply-adds that are worth a thread: some ten microseconds.
-const convGrain = 1 << 19
+// convGrain is the fewest multiply-adds that are worth a thread: some fifty microseconds.
+const convGrain = 6 << 20
 
 // mixing is how many outputs of one channel make a matrix product worth unrolling it.
 const mixing = 4

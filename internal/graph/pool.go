@@ -3,42 +3,43 @@ package graph
 import (
 	"fmt"
 	"math"
+
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
+
+// poolGrain is the fewest values under windows that are worth a thread.
+const poolGrain = 1 << 19
 
 // maxPool: the largest value under each window. Only the first of ONNX's two outputs is made.
 func maxPool(c *call) error {
-	return c.pool(func(w *window, plane []float32, y0, y1, x0, x1, _ int) float32 {
-		best := float32(math.Inf(-1))
-		for iy := y0; iy < y1; iy += w.dilation[0] {
-			for ix := x0; ix < x1; ix += w.dilation[1] {
-				best = max(best, plane[iy*w.in[1]+ix])
-			}
+	return c.pool(float32(math.Inf(-1)), func(dst, src []float32, stride int) {
+		for i, v := range dst {
+			dst[i] = max(v, src[i*stride])
 		}
-		return best
-	})
+	}, nil)
 }
 
 // averagePool: the mean under each window, of the values inside the image or, with count_include_pad, of zeros around it too.
 func averagePool(c *call) error {
 	all := c.int("count_include_pad", 0) != 0
-	return c.pool(func(w *window, plane []float32, y0, y1, x0, x1, padded int) float32 {
-		sum, n := float32(0), 0
-		for iy := y0; iy < y1; iy += w.dilation[0] {
-			for ix := x0; ix < x1; ix += w.dilation[1] {
-				sum += plane[iy*w.in[1]+ix]
-				n++
+	sum := func(dst, src []float32, stride int) {
+		for i := range dst {
+			dst[i] += src[i*stride]
+		}
+	}
+	return c.pool(0, sum, func(w *window, y []float32) {
+		for oy := range w.out[0] {
+			ny := w.places(0, oy, all)
+			for ox := range w.out[1] {
+				y[oy*w.out[1]+ox] /= float32(max(ny*w.places(1, ox, all), 1))
 			}
 		}
-		if all {
-			n = padded
-		}
-		return sum / float32(max(n, 1))
 	})
 }
 
-// pool calls f for every output with the rows [y0, y1) and columns [x0, x1) under its window, and how many places of the padded image
-// the window has.
-func (c *call) pool(f func(w *window, plane []float32, y0, y1, x0, x1, padded int) float32) error {
+// pool joins to each output, which begins at start, what each tap of the window sees, a line of outputs at a time; end, if any,
+// finishes a plane.
+func (c *call) pool(start float32, join func(dst, src []float32, stride int), end func(w *window, y []float32)) error {
 	x := c.in[0]
 	if len(x.Shape) < 3 {
 		return fmt.Errorf("input has shape %v, want N×C×W or N×C×H×W", x.Shape)
@@ -51,33 +52,44 @@ func (c *call) pool(f func(w *window, plane []float32, y0, y1, x0, x1, padded in
 	if err != nil {
 		return err
 	}
-	inside, at := w.in[0]*w.in[1], 0
-	for p := range x.Shape[0] * x.Shape[1] {
-		plane := x.Floats[p*inside : (p+1)*inside]
-		for oy := range w.out[0] {
-			y0, y1, ny := w.under(0, oy)
-			for ox := range w.out[1] {
-				x0, x1, nx := w.under(1, ox)
-				y.Floats[at] = f(&w, plane, y0, y1, x0, x1, ny*nx)
-				at++
+	inside, outside := w.in[0]*w.in[1], w.out[0]*w.out[1]
+	work := outside * w.kernel[0] * w.kernel[1]
+	num.Parallel(x.Shape[0]*x.Shape[1], poolGrain/max(work, 1)+1, func(from, to int) {
+		for p := from; p < to; p++ {
+			plane, out := x.Floats[p*inside:(p+1)*inside], y.Floats[p*outside:(p+1)*outside]
+			for i := range out {
+				out[i] = start
+			}
+			for ky := range w.kernel[0] {
+				top, bottom, firstY := w.span(0, ky)
+				for kx := range w.kernel[1] {
+					lo, hi, firstX := w.span(1, kx)
+					for oy := top; oy < bottom && lo < hi; oy++ {
+						join(out[oy*w.out[1]:][lo:hi], plane[(oy*w.stride[0]+firstY)*w.in[1]+lo*w.stride[1]+firstX:], w.stride[1])
+					}
+				}
+			}
+			if end != nil {
+				end(&w, out)
 			}
 		}
-	}
+	})
 	return nil
 }
 
-// under returns the part [from, to) of the input, in steps of the dilation, that output o's window covers along d, and how many of its
-// places lie in the padded input.
-func (w *window) under(d, o int) (from, to, padded int) {
-	start := o*w.stride[d] - w.before[d]
-	end := start + w.dilation[d]*(w.kernel[d]-1) + 1
-	edge := min(end, w.in[d]+w.after[d])
-	padded = (edge - start + w.dilation[d] - 1) / w.dilation[d]
-	from, to = start, min(end, w.in[d])
-	if from < 0 {
-		from += (-from + w.dilation[d] - 1) / w.dilation[d] * w.dilation[d]
+// places returns how many places of output o's window along d lie in the input, or in the padded input.
+func (w *window) places(d, o int, padded bool) int {
+	from := o*w.stride[d] - w.before[d]
+	end, n := w.in[d], 0
+	if padded {
+		end += w.after[d]
 	}
-	return from, to, padded
+	for k := range w.kernel[d] {
+		if at := from + k*w.dilation[d]; at < end && (padded || at >= 0) {
+			n++
+		}
+	}
+	return n
 }
 
 // globalPool reduces each channel's plane to one value.

@@ -51,7 +51,7 @@ func (w Window) over(shape []int, kernel [2]int) (s geometry, message string) {
 var convBlock = 1 << 17
 
 const (
-	convWork  = 1 << 20 // multiply-adds of a block at least, of forward passes
+	convWork  = 6 << 20 // multiply-adds that are worth a thread in a forward pass
 	convTasks = 16      // blocks that a convolution is cut into at least, so that threads find work
 	convSums  = 4 << 20 // values of partial gradients by weights at most
 )
@@ -242,7 +242,8 @@ func (k *conv) forward() {
 	if k.norm != nil {
 		k.foldNorm()
 	}
-	num.Parallel((total+k.ahead-1)/k.ahead, 1, k.run)
+	blocks := (total + k.ahead - 1) / k.ahead
+	num.Parallel(blocks, convWork*blocks/(total*k.s.outWide*k.out*k.depth)+1, k.run)
 }
 
 func (k *conv) forwardRange(lo, hi int) {
