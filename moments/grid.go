@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
@@ -72,6 +73,9 @@ func (g *Grid) setNorm(d int) {
 	g.norm += g.norm & 1
 }
 
+// spanGrain is the values from which looking for their range is worth a thread.
+const spanGrain = 1 << 18
+
 // span is the range of each column.
 type span struct{ low, high []float64 }
 
@@ -81,20 +85,19 @@ func (s *span) observe(t *data.Table) {
 		width := d + len(t.Targets())
 		s.low, s.high = slices.Repeat([]float64{math.Inf(1)}, width), slices.Repeat([]float64{math.Inf(-1)}, width)
 	}
-	low, high := make([]float32, d), make([]float32, d)
 	if n == 0 {
 		return
 	}
-	copy(low, t.Row(0))
-	copy(high, t.Row(0))
-	for i := 1; i < n; i++ {
-		for j, v := range t.Row(i) {
-			low[j], high[j] = min(low[j], v), max(high[j], v)
+	var guard sync.Mutex
+	num.Parallel(n, 1+spanGrain/max(d, 1), func(from, to int) {
+		low, high := slices.Clone(t.Row(from)), slices.Clone(t.Row(from))
+		num.Bounds(low, high, t.X()[from*d:to*d], to-from, d)
+		guard.Lock()
+		defer guard.Unlock()
+		for j := range d {
+			s.low[j], s.high[j] = min(s.low[j], float64(low[j])), max(s.high[j], float64(high[j]))
 		}
-	}
-	for j := range d {
-		s.low[j], s.high[j] = min(s.low[j], float64(low[j])), max(s.high[j], float64(high[j]))
-	}
+	})
 	for k, column := range t.Targets() {
 		s.low[d+k], s.high[d+k] = min(s.low[d+k], slices.Min(column)), max(s.high[d+k], slices.Max(column))
 	}

@@ -49,26 +49,30 @@ func AddInt(acc []int64, x []float64) {
 	}
 }
 
-// MaxAbs raises dst (d values) to the greatest |x| of each column of an n×d block; NaN is passed over. It is what a grid
-// is chosen by.
-func MaxAbs(dst, x []float32, n, d int) {
+// Bounds widens low and high (d values each) to the least and greatest value of each column of an n×d block; NaN is passed
+// over. Whether a bound of zero has a sign is left open. It is what a grid is chosen by.
+func Bounds(low, high, x []float32, n, d int) {
 	if n <= 0 || d <= 0 {
 		return
 	}
-	checkMatrix("MaxAbs", "x", len(x), n, d, d)
-	checkMatrix("MaxAbs", "dst", len(dst), 1, d, d)
+	checkMatrix("Bounds", "x", len(x), n, d, d)
+	checkMatrix("Bounds", "low", len(low), 1, d, d)
+	checkMatrix("Bounds", "high", len(high), 1, d, d)
 	whole := 0
 	if active.strip > 0 {
 		whole = d - d%active.strip
 	}
 	// Few rows at a time: they are still in the cache for the next strip of columns.
 	for from := 0; from < n && whole > 0; from += gramChunk {
-		active.maxAbs(&dst[0], &x[from*d], d, min(gramChunk, n-from), whole)
+		active.bounds(&low[0], &high[0], &x[from*d], d, min(gramChunk, n-from), whole)
 	}
 	for i := 0; i < n && whole < d; i++ {
-		top := dst[whole:d]
+		bottom, top := low[whole:d], high[whole:d]
 		for j, v := range x[i*d+whole : i*d+d] {
-			if v = float32(math.Abs(float64(v))); v > top[j] {
+			if v < bottom[j] {
+				bottom[j] = v
+			}
+			if v > top[j] {
 				top[j] = v
 			}
 		}

@@ -34,11 +34,11 @@ func addIntAVX512(acc *int64, x *float64, n int)
 // addIntAVX2 adds integer-valued x to acc; n is a positive multiple of 4.
 func addIntAVX2(acc *int64, x *float64, n int)
 
-// maxAbsAVX512: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of 64. NaN is passed over.
-func maxAbsAVX512(dst *float32, x *float32, ldx int, n int, d int)
+// boundsAVX512: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of 64. NaN is passed over.
+func boundsAVX512(low *float32, high *float32, x *float32, ldx int, n int, d int)
 
-// maxAbsAVX2: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of 32. NaN is passed over.
-func maxAbsAVX2(dst *float32, x *float32, ldx int, n int, d int)
+// boundsAVX2: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of 32. NaN is passed over.
+func boundsAVX2(low *float32, high *float32, x *float32, ldx int, n int, d int)
 
 // maxBitsAVX512 returns the greatest bits of |x[i]|, n being a positive multiple of 64.
 func maxBitsAVX512(x *float32, n int) uint32

@@ -1617,89 +1617,112 @@ loop:
 	VZEROUPPER
 	RET
 
-// func maxAbsAVX512(dst *float32, x *float32, ldx int, n int, d int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·maxAbsAVX512(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         ldx+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         n+24(FP), BX
-	MOVQ         d+32(FP), SI
-	VBROADCASTSD absMask32<>+0(SB), Z0
+// func boundsAVX512(low *float32, high *float32, x *float32, ldx int, n int, d int)
+// Requires: AVX, AVX512F
+TEXT ·boundsAVX512(SB), NOSPLIT, $0-48
+	MOVQ low+0(FP), AX
+	MOVQ high+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ ldx+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ n+32(FP), SI
+	MOVQ d+40(FP), DI
 
 strip:
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS 128(AX), Z4
-	VMOVUPS 192(AX), Z5
-	MOVQ    CX, DI
-	MOVQ    BX, R8
+	VMOVUPS (AX), Z1
+	VMOVUPS (CX), Z5
+	VMOVUPS 64(AX), Z2
+	VMOVUPS 64(CX), Z6
+	VMOVUPS 128(AX), Z3
+	VMOVUPS 128(CX), Z7
+	VMOVUPS 192(AX), Z4
+	VMOVUPS 192(CX), Z8
+	MOVQ    DX, R8
+	MOVQ    SI, R9
 
 row:
-	VANDPS  (DI), Z0, Z1
-	VMAXPS  Z2, Z1, Z2
-	VANDPS  64(DI), Z0, Z1
-	VMAXPS  Z3, Z1, Z3
-	VANDPS  128(DI), Z0, Z1
-	VMAXPS  Z4, Z1, Z4
-	VANDPS  192(DI), Z0, Z1
-	VMAXPS  Z5, Z1, Z5
-	ADDQ    DX, DI
-	DECQ    R8
+	VMOVUPS (R8), Z0
+	VMINPS  Z1, Z0, Z1
+	VMAXPS  Z5, Z0, Z5
+	VMOVUPS 64(R8), Z0
+	VMINPS  Z2, Z0, Z2
+	VMAXPS  Z6, Z0, Z6
+	VMOVUPS 128(R8), Z0
+	VMINPS  Z3, Z0, Z3
+	VMAXPS  Z7, Z0, Z7
+	VMOVUPS 192(R8), Z0
+	VMINPS  Z4, Z0, Z4
+	VMAXPS  Z8, Z0, Z8
+	ADDQ    BX, R8
+	DECQ    R9
 	JNZ     row
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	VMOVUPS Z4, 128(AX)
-	VMOVUPS Z5, 192(AX)
-	ADDQ    $0x00000100, CX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z2, 64(AX)
+	VMOVUPS Z6, 64(CX)
+	VMOVUPS Z3, 128(AX)
+	VMOVUPS Z7, 128(CX)
+	VMOVUPS Z4, 192(AX)
+	VMOVUPS Z8, 192(CX)
+	ADDQ    $0x00000100, DX
 	ADDQ    $0x00000100, AX
-	SUBQ    $0x00000040, SI
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, DI
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-DATA absMask32<>+0(SB)/8, $0x7fffffff7fffffff
-GLOBL absMask32<>(SB), RODATA|NOPTR, $8
-
-// func maxAbsAVX2(dst *float32, x *float32, ldx int, n int, d int)
+// func boundsAVX2(low *float32, high *float32, x *float32, ldx int, n int, d int)
 // Requires: AVX
-TEXT ·maxAbsAVX2(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         ldx+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         n+24(FP), BX
-	MOVQ         d+32(FP), SI
-	VBROADCASTSD absMask32<>+0(SB), Y0
+TEXT ·boundsAVX2(SB), NOSPLIT, $0-48
+	MOVQ low+0(FP), AX
+	MOVQ high+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ ldx+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ n+32(FP), SI
+	MOVQ d+40(FP), DI
 
 strip:
-	VMOVUPS (AX), Y2
-	VMOVUPS 32(AX), Y3
-	VMOVUPS 64(AX), Y4
-	VMOVUPS 96(AX), Y5
-	MOVQ    CX, DI
-	MOVQ    BX, R8
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y5
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 32(CX), Y6
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 64(CX), Y7
+	VMOVUPS 96(AX), Y4
+	VMOVUPS 96(CX), Y8
+	MOVQ    DX, R8
+	MOVQ    SI, R9
 
 row:
-	VANDPS  (DI), Y0, Y1
-	VMAXPS  Y2, Y1, Y2
-	VANDPS  32(DI), Y0, Y1
-	VMAXPS  Y3, Y1, Y3
-	VANDPS  64(DI), Y0, Y1
-	VMAXPS  Y4, Y1, Y4
-	VANDPS  96(DI), Y0, Y1
-	VMAXPS  Y5, Y1, Y5
-	ADDQ    DX, DI
-	DECQ    R8
+	VMOVUPS (R8), Y0
+	VMINPS  Y1, Y0, Y1
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS 32(R8), Y0
+	VMINPS  Y2, Y0, Y2
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS 64(R8), Y0
+	VMINPS  Y3, Y0, Y3
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS 96(R8), Y0
+	VMINPS  Y4, Y0, Y4
+	VMAXPS  Y8, Y0, Y8
+	ADDQ    BX, R8
+	DECQ    R9
 	JNZ     row
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	VMOVUPS Y4, 64(AX)
-	VMOVUPS Y5, 96(AX)
-	ADDQ    $0x00000080, CX
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y5, (CX)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y6, 32(CX)
+	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y7, 64(CX)
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y8, 96(CX)
+	ADDQ    $0x00000080, DX
 	ADDQ    $0x00000080, AX
-	SUBQ    $0x00000020, SI
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, DI
 	JNZ     strip
 	VZEROUPPER
 	RET
@@ -1742,6 +1765,9 @@ loop:
 	VZEROUPPER
 	MOVL          AX, ret+16(FP)
 	RET
+
+DATA absMask32<>+0(SB)/8, $0x7fffffff7fffffff
+GLOBL absMask32<>(SB), RODATA|NOPTR, $8
 
 // func maxBitsAVX2(x *float32, n int) uint32
 // Requires: AVX, AVX2

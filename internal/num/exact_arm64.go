@@ -19,5 +19,5 @@ func gridNEON(dst *float64, ldd int, x *float32, ldx int, n int, d int, scale *f
 // addIntNEON adds integer-valued x to acc; n is a positive multiple of 4.
 func addIntNEON(acc *int64, x *float64, n int)
 
-// maxAbsNEON: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of 16. NaN is passed over.
-func maxAbsNEON(dst *float32, x *float32, ldx int, n int, d int)
+// boundsNEON: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of 16. NaN is passed over.
+func boundsNEON(low *float32, high *float32, x *float32, ldx int, n int, d int)

@@ -680,43 +680,53 @@ loop:
 	CBNZ R2, loop
 	RET
 
-// func maxAbsNEON(dst *float32, x *float32, ldx int, n int, d int)
-TEXT ·maxAbsNEON(SB), NOSPLIT, $0-40
-	MOVD dst+0(FP), R0
-	MOVD x+8(FP), R1
-	MOVD ldx+16(FP), R2
-	LSL $2, R2, R2
-	MOVD n+24(FP), R3
-	MOVD d+32(FP), R4
+// func boundsNEON(low *float32, high *float32, x *float32, ldx int, n int, d int)
+TEXT ·boundsNEON(SB), NOSPLIT, $0-48
+	MOVD low+0(FP), R0
+	MOVD high+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	LSL $2, R3, R3
+	MOVD n+32(FP), R4
+	MOVD d+40(FP), R5
 
 strip:
 	FLDPQ 0(R0), (F0, F1)
 	FLDPQ 32(R0), (F2, F3)
-	MOVD R1, R5
-	MOVD R3, R6
+	FLDPQ 0(R1), (F4, F5)
+	FLDPQ 32(R1), (F6, F7)
+	MOVD R2, R6
+	MOVD R4, R7
 
 row:
-	FLDPQ 0(R5), (F4, F5)
-	FLDPQ 32(R5), (F6, F7)
-	ADD R2, R5, R5
-	WORD $0x4ea0f884 // fabs v4.4s, v4.4s
-	WORD $0x6ea0e488 // fcmgt v8.4s, v4.4s, v0.4s
-	VBIT V8.B16, V4.B16, V0.B16
-	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea1e4a9 // fcmgt v9.4s, v5.4s, v1.4s
-	VBIT V9.B16, V5.B16, V1.B16
-	WORD $0x4ea0f8c6 // fabs v6.4s, v6.4s
-	WORD $0x6ea2e4ca // fcmgt v10.4s, v6.4s, v2.4s
-	VBIT V10.B16, V6.B16, V2.B16
-	WORD $0x4ea0f8e7 // fabs v7.4s, v7.4s
-	WORD $0x6ea3e4eb // fcmgt v11.4s, v7.4s, v3.4s
-	VBIT V11.B16, V7.B16, V3.B16
-	SUB $1, R6, R6
-	CBNZ R6, row
+	FLDPQ 0(R6), (F8, F9)
+	FLDPQ 32(R6), (F10, F11)
+	ADD R3, R6, R6
+	WORD $0x6ea8e40c // fcmgt v12.4s, v0.4s, v8.4s
+	VBIT V12.B16, V8.B16, V0.B16
+	WORD $0x6ea4e50c // fcmgt v12.4s, v8.4s, v4.4s
+	VBIT V12.B16, V8.B16, V4.B16
+	WORD $0x6ea9e42d // fcmgt v13.4s, v1.4s, v9.4s
+	VBIT V13.B16, V9.B16, V1.B16
+	WORD $0x6ea5e52d // fcmgt v13.4s, v9.4s, v5.4s
+	VBIT V13.B16, V9.B16, V5.B16
+	WORD $0x6eaae44e // fcmgt v14.4s, v2.4s, v10.4s
+	VBIT V14.B16, V10.B16, V2.B16
+	WORD $0x6ea6e54e // fcmgt v14.4s, v10.4s, v6.4s
+	VBIT V14.B16, V10.B16, V6.B16
+	WORD $0x6eabe46f // fcmgt v15.4s, v3.4s, v11.4s
+	VBIT V15.B16, V11.B16, V3.B16
+	WORD $0x6ea7e56f // fcmgt v15.4s, v11.4s, v7.4s
+	VBIT V15.B16, V11.B16, V7.B16
+	SUB $1, R7, R7
+	CBNZ R7, row
 	FSTPQ (F0, F1), 0(R0)
 	FSTPQ (F2, F3), 32(R0)
+	FSTPQ (F4, F5), 0(R1)
+	FSTPQ (F6, F7), 32(R1)
 	ADD $64, R0, R0
 	ADD $64, R1, R1
-	SUB $16, R4, R4
-	CBNZ R4, strip
+	ADD $64, R2, R2
+	SUB $16, R5, R5
+	CBNZ R5, strip
 	RET

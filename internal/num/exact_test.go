@@ -222,27 +222,31 @@ func TestAddInt(t *testing.T) {
 	})
 }
 
-func TestMaxAbs(t *testing.T) {
+func TestBounds(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 21))
 	onEveryPath(t, func(t *testing.T) {
 		for _, d := range []int{1, 31, 32, 63, 64, 65, 130, 192} {
 			for _, n := range []int{0, 1, 15, 16, 33} {
-				x, dst, want := normals[float32](r, n*d), make([]float32, d+1), make([]float32, d+1)
-				for j := range dst {
-					dst[j] = float32(r.IntN(3))
-					want[j] = dst[j]
+				x := normals[float32](r, n*d)
+				low, high, wantLow, wantHigh := make([]float32, d+1), make([]float32, d+1), make([]float32, d+1), make([]float32, d+1)
+				for j := range low {
+					low[j], high[j] = -float32(r.IntN(3)), float32(r.IntN(3))
+					wantLow[j], wantHigh[j] = low[j], high[j]
 				}
 				if n > 1 {
 					x[d-1], x[0] = float32(math.NaN()), float32(math.Inf(-1))
 					x[d] = math.Float32frombits(0xff800001) // a signalling one
 				}
 				for i, v := range x {
-					if a := float32(math.Abs(float64(v))); a > want[i%d] {
-						want[i%d] = a
+					if v < wantLow[i%d] {
+						wantLow[i%d] = v
+					}
+					if v > wantHigh[i%d] {
+						wantHigh[i%d] = v
 					}
 				}
-				if MaxAbs(dst, x, n, d); !slices.Equal(dst, want) {
-					t.Fatalf("n %d d %d: %v, want %v", n, d, dst, want)
+				if Bounds(low, high, x, n, d); !slices.Equal(low, wantLow) || !slices.Equal(high, wantHigh) {
+					t.Fatalf("n %d d %d: %v to %v, want %v to %v", n, d, low, high, wantLow, wantHigh)
 				}
 			}
 		}

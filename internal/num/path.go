@@ -17,8 +17,8 @@ type path struct {
 	rows64 rowPath[float64]
 	grid   func(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool
 	addInt func(acc []int64, x []float64)
-	maxAbs func(dst, x *float32, ldx, n, d int) // d a multiple of strip
-	strip  int                                  // 0: portable
+	bounds func(low, high, x *float32, ldx, n, d int) // d a multiple of strip
+	strip  int                                        // 0: portable
 
 	maxBits func(x []float32) uint32 // the greatest bits of |x[i]|
 

@@ -39,7 +39,7 @@ var pathAVX512 = path{
 	rows64: rowPath[float64]{dot: dotF64AVX512x1, dot4: dotF64AVX512x4, add: addF64AVX512x1, add4: addF64AVX512x4, dotAdd4: dotAddF64AVX512x4},
 	grid:   gridBy512,
 	addInt: addIntBy512,
-	maxAbs: maxAbsAVX512, strip: 64,
+	bounds: boundsAVX512, strip: 64,
 
 	maxBits:         maxBitsBy(64, maxBitsAVX512),
 	squaredDistance: squaredDistanceBy(16, squaredDistanceAVX512),
@@ -71,7 +71,7 @@ var pathAVX2 = path{
 	rows64: rowPath[float64]{dot: dotF64AVX2x1, dot4: dotF64AVX2x4, add: addF64AVX2x1, add4: addF64AVX2x4, dotAdd4: dotAddF64AVX2x4},
 	grid:   gridByFour(gridAVX2),
 	addInt: addIntByFour(addIntAVX2),
-	maxAbs: maxAbsAVX2, strip: 32,
+	bounds: boundsAVX2, strip: 32,
 
 	maxBits:         maxBitsBy(32, maxBitsAVX2),
 	squaredDistance: squaredDistanceBy(8, squaredDistanceAVX2),

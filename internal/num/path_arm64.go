@@ -38,7 +38,7 @@ var pathNEON = path{
 	rows64: portableRows[float64](),
 	grid:   gridByFour(gridNEON),
 	addInt: addIntByFour(addIntNEON),
-	maxAbs: maxAbsNEON, strip: 16,
+	bounds: boundsNEON, strip: 16,
 
 	squaredDistance: squaredDistanceBy(8, squaredDistanceNEON),
 	below:           belowBySixteen(belowNEON),

@@ -13,7 +13,7 @@ const (
 	gridSignature      = "func(dst *float64, ldd int, x *float32, n, d int, scale, origin *float64) (outside int)"
 	gridWholeSignature = "func(dst *float64, ldd int, x *float32, ldx, n, d int, scale, origin *float64) (outside int)"
 	addIntSignature    = "func(acc *int64, x *float64, n int)"
-	maxAbsSignature    = "func(dst, x *float32, ldx, n, d int)"
+	boundsSignature    = "func(low, high, x *float32, ldx, n, d int)"
 )
 
 var gridLimitBits = math.Float64bits(1 << 22) // 2^num.GridBits
@@ -31,8 +31,8 @@ func exactFile(g *gen) {
 	gridKernel2(g)
 	addInt512(g)
 	addInt2(g)
-	maxAbs(g, avx512)
-	maxAbs(g, avx2)
+	bounds(g, avx512)
+	bounds(g, avx2)
 	maxBits(g, avx512)
 	maxBits(g, avx2)
 }
@@ -81,35 +81,38 @@ func maxBits(g *gen, v isa) {
 	g.RET()
 }
 
-// maxAbs emits the columns' greatest sizes, a strip of columns after another: a strip's maxima stay in registers.
-func maxAbs(g *gen, v isa) {
+// bounds emits the columns' least and greatest values, a strip of columns after another: a strip's bounds stay in registers.
+func bounds(g *gen, v isa) {
 	const strip = 4
-	name := "maxAbs" + v.name
-	g.begin(name, maxAbsSignature,
-		fmt.Sprintf("%s: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of %d. NaN is passed over.", name, strip*v.bytes/4))
-	dst, x, ldx, n, d := g.arg("dst"), g.arg("x"), g.stride("ldx", f32), g.arg("n"), g.arg("d")
-	abs, t, top := g.vec(v), g.vecs(v, strip), g.vecs(v, strip)
-	g.VBROADCASTSD(g.word("absMask32", 0x7fffffff7fffffff), abs)
+	name := "bounds" + v.name
+	g.begin(name, boundsSignature,
+		fmt.Sprintf("%s: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of %d. NaN is passed over.", name, strip*v.bytes/4))
+	lowest, highest, x, ldx, n, d := g.arg("low"), g.arg("high"), g.arg("x"), g.stride("ldx", f32), g.arg("n"), g.arg("d")
+	t, low, high := g.vecs(v, strip), g.vecs(v, strip), g.vecs(v, strip)
 	p, i := g.GP64(), g.GP64()
 	g.Label("strip")
-	for s, r := range top {
-		g.VMOVUPS(at(dst, s*v.bytes), r)
+	for s := range strip {
+		g.VMOVUPS(at(lowest, s*v.bytes), low[s])
+		g.VMOVUPS(at(highest, s*v.bytes), high[s])
 	}
 	g.MOVQ(x, p)
 	g.MOVQ(n, i)
 	g.Label("row")
-	for s, r := range top {
-		g.VANDPS(at(p, s*v.bytes), abs, t[s])
-		g.VMAXPS(r, t[s], r) // NaN in x gives the second source, the maximum so far
+	for s := range strip {
+		g.VMOVUPS(at(p, s*v.bytes), t[s])
+		g.VMINPS(low[s], t[s], low[s]) // NaN in x gives the second source, the bound so far
+		g.VMAXPS(high[s], t[s], high[s])
 	}
 	g.ADDQ(ldx, p)
 	g.DECQ(i)
 	g.JNZ(operand.LabelRef("row"))
-	for s, r := range top {
-		g.VMOVUPS(r, at(dst, s*v.bytes))
+	for s := range strip {
+		g.VMOVUPS(low[s], at(lowest, s*v.bytes))
+		g.VMOVUPS(high[s], at(highest, s*v.bytes))
 	}
 	g.ADDQ(u(strip*v.bytes), x)
-	g.ADDQ(u(strip*v.bytes), dst)
+	g.ADDQ(u(strip*v.bytes), lowest)
+	g.ADDQ(u(strip*v.bytes), highest)
 	g.SUBQ(u(strip*v.bytes/4), d)
 	g.JNZ(operand.LabelRef("strip"))
 	g.end()

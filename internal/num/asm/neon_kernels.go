@@ -176,7 +176,7 @@ func neonExactFile(a *neon) {
 	}
 	neonGrid(a)
 	neonAddInt(a)
-	neonMaxAbs(a)
+	neonBounds(a)
 }
 
 // neonGram emits the same as gramKernel with lanes = 4, two registers each: a tile of 4 rows fills all 32 registers,
@@ -305,28 +305,32 @@ func neonAddInt(a *neon) {
 	a.end()
 }
 
-// neonMaxAbs emits the same as maxAbs. A comparison chooses, for the maximum instructions hand some NaN on.
-func neonMaxAbs(a *neon) {
+// neonBounds emits the same as bounds. A comparison chooses, for the minimum and maximum instructions hand some NaN on.
+func neonBounds(a *neon) {
 	const strip = 4
-	a.begin("maxAbsNEON", maxAbsSignature, fmt.Sprintf("maxAbsNEON: dst[j] = max(dst[j], |x[i,j]|) for n ≥ 1 rows and d columns, a positive multiple of %d. NaN is passed over.", strip*4))
-	dst, x, ldx, n, d := a.arg("dst", 0), a.arg("x", 1), a.stride("ldx", f32, 2), a.arg("n", 3), a.arg("d", 4)
-	p, i := 5, 6
+	a.begin("boundsNEON", boundsSignature, fmt.Sprintf("boundsNEON: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of %d. NaN is passed over.", strip*4))
+	low, high, x, ldx, n, d := a.arg("low", 0), a.arg("high", 1), a.arg("x", 2), a.stride("ldx", f32, 3), a.arg("n", 4), a.arg("d", 5)
+	p, i := 6, 7
 	a.label("strip")
-	a.load(dst, 0, 0, strip)
+	a.load(low, 0, 0, strip)
+	a.load(high, 0, 4, strip)
 	a.op("MOVD R%d, R%d", x, p)
 	a.op("MOVD R%d, R%d", n, i)
 	a.label("row")
-	a.load(p, 0, 4, strip)
+	a.load(p, 0, 8, strip)
 	a.op("ADD R%d, R%d, R%d", ldx, p, p)
 	for s := range strip {
-		a.two("fabs", f32, 4+s, 4+s)
-		a.three("fcmgt", f32, 8+s, 4+s, s)
-		a.op("VBIT V%d.B16, V%d.B16, V%d.B16", 8+s, 4+s, s)
+		a.three("fcmgt", f32, 12+s, s, 8+s)
+		a.op("VBIT V%d.B16, V%d.B16, V%d.B16", 12+s, 8+s, s)
+		a.three("fcmgt", f32, 12+s, 8+s, 4+s)
+		a.op("VBIT V%d.B16, V%d.B16, V%d.B16", 12+s, 8+s, 4+s)
 	}
 	a.op("SUB $1, R%d, R%d", i, i)
 	a.op("CBNZ R%d, row", i)
-	a.store(0, strip, dst, 0)
-	a.op("ADD $%d, R%d, R%d", strip*16, dst, dst)
+	a.store(0, strip, low, 0)
+	a.store(4, strip, high, 0)
+	a.op("ADD $%d, R%d, R%d", strip*16, low, low)
+	a.op("ADD $%d, R%d, R%d", strip*16, high, high)
 	a.op("ADD $%d, R%d, R%d", strip*16, x, x)
 	a.op("SUB $%d, R%d, R%d", strip*4, d, d)
 	a.op("CBNZ R%d, strip", d)

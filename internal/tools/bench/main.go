@@ -74,14 +74,14 @@ func (c ceiling) check(side string, flops, ns float64, threads int, double bool)
 
 // roofline prints what this machine can do at most: multiply-adds from the nearest cache, bytes from memory.
 func roofline() ceiling {
-	x, top := make([]float32, 64<<20), make([]float32, 1024)
+	x, low, high := make([]float32, 64<<20), make([]float32, 1024), make([]float32, 1024)
 	for i := range x {
 		x[i] = float32(i)
 	}
 	read := time.Hour
 	for range rounds {
 		start := time.Now()
-		num.MaxAbs(top, x, len(x)/len(top), len(top))
+		num.Bounds(low, high, x, len(x)/len(low), len(low))
 		read = min(read, time.Since(start))
 	}
 	c := ceiling{num.Peak[float32]() / 1e9, num.Peak[float64]() / 1e9}
