@@ -157,7 +157,7 @@ func (a *neon) three(name string, e elem, d, n, m int) {
 
 // two writes d = name(n) on whole vectors.
 func (a *neon) two(name string, e elem, d, n int) {
-	code := map[string]uint32{"fabs": 0x4ea0f800, "frintn": 0x4e218800, "fcvtzs": 0x4ea1b800}[name]
+	code := map[string]uint32{"frintn": 0x4e218800, "fcvtzs": 0x4ea1b800}[name]
 	if code == 0 {
 		panic("no instruction " + name)
 	}

@@ -43,7 +43,7 @@ func TestWordsAreWhatTheySay(t *testing.T) {
 			seen[name]++
 		}
 	}
-	for _, name := range []string{"fmla", "fmul", "fadd", "fsub", "fcmgt", "facge", "fabs", "frintn", "fcvtzs", "fcvtl", "fcvtl2", "faddp", "bic"} {
+	for _, name := range []string{"fmla", "fmul", "fadd", "fsub", "fcmgt", "facge", "frintn", "fcvtzs", "fcvtl", "fcvtl2", "faddp", "bic"} {
 		if seen[name] == 0 {
 			t.Errorf("no %s was decoded", name)
 		}
