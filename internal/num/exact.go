@@ -79,6 +79,29 @@ func Bounds(low, high, x []float32, n, d int) {
 	}
 }
 
+// Center writes n rows of d values less a center of d values: one rounding each, the same on every machine. x and dst are row
+// after row.
+func Center(dst []float64, x []float32, center []float64, n, d int) {
+	if n <= 0 || d <= 0 {
+		return
+	}
+	checkMatrix("Center", "dst", len(dst), n, d, d)
+	checkMatrix("Center", "x", len(x), n, d, d)
+	checkMatrix("Center", "center", len(center), 1, d, d)
+	whole := 0
+	if active.center != nil {
+		if whole = d &^ 7; whole > 0 {
+			active.center(&dst[0], &x[0], &center[0], d, n, whole)
+		}
+	}
+	for i := 0; i < n && whole < d; i++ {
+		out, c := dst[i*d+whole:(i+1)*d], center[whole:d]
+		for j, v := range x[i*d+whole : (i+1)*d] {
+			out[j] = float64(v) - c[j]
+		}
+	}
+}
+
 func gridPortable(dst []float64, ldd int, x []float32, n, d int, scale, origin []float64) bool {
 	inside := true
 	for i := range n {

@@ -40,6 +40,12 @@ func boundsAVX512(low *float32, high *float32, x *float32, ldx int, n int, d int
 // boundsAVX2: low[j] = min(low[j], x[i,j]), high[j] likewise, for n ≥ 1 rows and d columns, a positive multiple of 32. NaN is passed over.
 func boundsAVX2(low *float32, high *float32, x *float32, ldx int, n int, d int)
 
+// centerAVX512: dst[i,j] = x[i,j] − center[j] for n ≥ 1 rows at a distance of ld values; d is a positive multiple of 8.
+func centerAVX512(dst *float64, x *float32, center *float64, ld int, n int, d int)
+
+// centerAVX2: dst[i,j] = x[i,j] − center[j] for n ≥ 1 rows at a distance of ld values; d is a positive multiple of 4.
+func centerAVX2(dst *float64, x *float32, center *float64, ld int, n int, d int)
+
 // maxBitsAVX512 returns the greatest bits of |x[i]|, n being a positive multiple of 64.
 func maxBitsAVX512(x *float32, n int) uint32
 

@@ -1727,6 +1727,60 @@ row:
 	VZEROUPPER
 	RET
 
+// func centerAVX512(dst *float64, x *float32, center *float64, ld int, n int, d int)
+// Requires: AVX, AVX512F
+TEXT ·centerAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ center+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ d+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+col:
+	VCVTPS2PD (CX)(R8*4), Z0
+	VSUBPD    (DX)(R8*8), Z0, Z0
+	VMOVUPD   Z0, (AX)(R8*8)
+	ADDQ      $0x08, R8
+	CMPQ      R8, DI
+	JB        col
+	LEAQ      (CX)(BX*4), CX
+	LEAQ      (AX)(BX*8), AX
+	DECQ      SI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func centerAVX2(dst *float64, x *float32, center *float64, ld int, n int, d int)
+// Requires: AVX
+TEXT ·centerAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ center+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ d+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+col:
+	VCVTPS2PD (CX)(R8*4), Y0
+	VSUBPD    (DX)(R8*8), Y0, Y0
+	VMOVUPD   Y0, (AX)(R8*8)
+	ADDQ      $0x04, R8
+	CMPQ      R8, DI
+	JB        col
+	LEAQ      (CX)(BX*4), CX
+	LEAQ      (AX)(BX*8), AX
+	DECQ      SI
+	JNZ       row
+	VZEROUPPER
+	RET
+
 // func maxBitsAVX512(x *float32, n int) uint32
 // Requires: AVX, AVX2, AVX512DQ, AVX512F
 TEXT ·maxBitsAVX512(SB), NOSPLIT, $0-20

@@ -253,6 +253,25 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+func TestCenter(t *testing.T) {
+	r := rand.New(rand.NewPCG(22, 22))
+	onEveryPath(t, func(t *testing.T) {
+		for _, d := range []int{1, 7, 8, 9, 16, 31, 130} {
+			for _, n := range []int{0, 1, 5} {
+				x, center := normals[float32](r, n*d), normals[float64](r, d)
+				got, want := make([]float64, n*d+1), make([]float64, n*d+1)
+				got[n*d], want[n*d] = 7, 7
+				for i, v := range x {
+					want[i] = float64(v) - center[i%d]
+				}
+				if Center(got, x, center, n, d); !slices.Equal(got, want) {
+					t.Fatalf("n %d d %d: %v, want %v", n, d, got, want)
+				}
+			}
+		}
+	})
+}
+
 func TestGramIntAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop what it holds")

@@ -20,7 +20,8 @@ type path struct {
 	bounds func(low, high, x *float32, ldx, n, d int) // d a multiple of strip
 	strip  int                                        // 0: portable
 
-	maxBits func(x []float32) uint32 // the greatest bits of |x[i]|
+	maxBits func(x []float32) uint32                                      // the greatest bits of |x[i]|
+	center  func(dst *float64, x *float32, center *float64, ld, n, d int) // d a multiple of 8; nil: portable
 
 	// squaredDistance is Σ(x−y)² in float64; identical rows give zero.
 	squaredDistance func(x, y []float32) float64

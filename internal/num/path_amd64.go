@@ -42,6 +42,7 @@ var pathAVX512 = path{
 	bounds: boundsAVX512, strip: 64,
 
 	maxBits:         maxBitsBy(64, maxBitsAVX512),
+	center:          centerAVX512,
 	squaredDistance: squaredDistanceBy(16, squaredDistanceAVX512),
 	below:           belowBySixteen(belowAVX512),
 
@@ -74,6 +75,7 @@ var pathAVX2 = path{
 	bounds: boundsAVX2, strip: 32,
 
 	maxBits:         maxBitsBy(32, maxBitsAVX2),
+	center:          centerAVX2,
 	squaredDistance: squaredDistanceBy(8, squaredDistanceAVX2),
 	below:           belowBySixteen(belowAVX2),
 

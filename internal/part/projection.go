@@ -14,7 +14,7 @@ type Projection struct {
 
 const (
 	projectionRows = 256 // rows that are handled at a time: a block and its result stay in the second-level cache
-	projectionCols = 128 // columns of the matrix that may share the rows which are all zero below
+	projectionCols = 64  // columns of the matrix that may share the rows which are all zero below
 )
 
 // Each calls f with the projected rows of x (n×D), block by block: rows lo to hi−1, (hi−lo)×R. Several goroutines do, so
@@ -27,13 +27,7 @@ func (p *Projection) Each(x []float32, n int, f func(lo, hi int, z []float64)) {
 		for lo := first * projectionRows; lo < min(last*projectionRows, n); lo += projectionRows {
 			hi := min(lo+projectionRows, n)
 			m := hi - lo
-			for i := range m {
-				row := x[(lo+i)*p.D : (lo+i+1)*p.D]
-				out, center := centred[i*p.D:(i+1)*p.D], p.Center[:p.D]
-				for j, v := range row {
-					out[j] = float64(v) - center[j]
-				}
-			}
+			num.Center(centred, x[lo*p.D:hi*p.D], p.Center, m, p.D)
 			for c, depth := range depths {
 				left := c * projectionCols
 				num.Gemm(false, false, m, min(projectionCols, p.R-left), depth, 1, centred, p.D, p.Matrix[left:], p.R, 0, z[left:], p.R)

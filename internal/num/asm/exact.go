@@ -33,6 +33,8 @@ func exactFile(g *gen) {
 	addInt2(g)
 	bounds(g, avx512)
 	bounds(g, avx2)
+	center(g, avx512)
+	center(g, avx2)
 	maxBits(g, avx512)
 	maxBits(g, avx2)
 }
@@ -115,6 +117,30 @@ func bounds(g *gen, v isa) {
 	g.ADDQ(u(strip*v.bytes), highest)
 	g.SUBQ(u(strip*v.bytes/4), d)
 	g.JNZ(operand.LabelRef("strip"))
+	g.end()
+}
+
+// center emits rows of float32 less a row of float64.
+func center(g *gen, v isa) {
+	lanes := v.bytes / 8
+	name := "center" + v.name
+	g.begin(name, "func(dst *float64, x *float32, center *float64, ld, n, d int)",
+		fmt.Sprintf("%s: dst[i,j] = x[i,j] − center[j] for n ≥ 1 rows at a distance of ld values; d is a positive multiple of %d.", name, lanes))
+	dst, x, middle, ld, n, d := g.arg("dst"), g.arg("x"), g.arg("center"), g.arg("ld"), g.arg("n"), g.arg("d")
+	t, j := g.vec(v), g.GP64()
+	g.Label("row")
+	g.XORQ(j, j)
+	g.Label("col")
+	g.VCVTPS2PD(operand.Mem{Base: x, Index: j, Scale: 4}, t)
+	g.VSUBPD(operand.Mem{Base: middle, Index: j, Scale: 8}, t, t)
+	g.VMOVUPD(t, operand.Mem{Base: dst, Index: j, Scale: 8})
+	g.ADDQ(operand.Imm(uint64(lanes)), j)
+	g.CMPQ(j, d)
+	g.JB(operand.LabelRef("col"))
+	g.LEAQ(operand.Mem{Base: x, Index: ld, Scale: 4}, x)
+	g.LEAQ(operand.Mem{Base: dst, Index: ld, Scale: 8}, dst)
+	g.DECQ(n)
+	g.JNZ(operand.LabelRef("row"))
 	g.end()
 }
 
