@@ -71,9 +71,6 @@ func (m *KNNModel) scaled(x []float32) []float32 {
 	return lengthOne(x, m.d)
 }
 
-// knnRows is how many rows are scored at a time: it bounds the memory that their neighbours take.
-const knnRows = 1024
-
 // Score returns each row's distance to the k-th nearest training row.
 func (m *KNNModel) Score(in *data.Table) ([]float64, error) {
 	if err := width("knn", in, m.d); err != nil {
@@ -82,15 +79,9 @@ func (m *KNNModel) Score(in *data.Table) ([]float64, error) {
 	n, _ := in.Dims()
 	k := m.neighbors
 	out := make([]float64, n)
-	block := min(n, knnRows)
-	squared, index := make([]float64, block*k), make([]int32, block*k)
-	for lo := 0; lo < n; lo += knnRows {
-		rows := min(knnRows, n-lo)
-		num.Nearest(squared, index, m.scaled(in.X()[lo*m.d:(lo+rows)*m.d]), rows, m.rows, m.n, m.d, k)
-		for i := range rows {
-			out[lo+i] = math.Sqrt(squared[i*k+k-1])
-		}
-	}
+	num.NearestEach(m.scaled(in.X()), n, m.rows, m.n, m.d, k, func(i int, squared []float64, _ []int32) {
+		out[i] = math.Sqrt(squared[k-1])
+	})
 	return out, nil
 }
 

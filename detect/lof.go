@@ -119,9 +119,6 @@ func (m *LOFModel) reachability(squared []float64, index []int32) float64 {
 	return sum / float64(len(index))
 }
 
-// lofRows is how many rows are scored at a time: it bounds the memory that their neighbours take.
-const lofRows = 1024
-
 // Score returns each row's local outlier factor: definition 7.
 func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
 	if err := width("lof", in, m.d); err != nil {
@@ -130,19 +127,13 @@ func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
 	n, _ := in.Dims()
 	k := m.neighbors
 	out := make([]float64, n)
-	block := min(n, lofRows)
-	squared, index := make([]float64, block*k), make([]int32, block*k)
-	for lo := 0; lo < n; lo += lofRows {
-		rows := min(lofRows, n-lo)
-		num.Nearest(squared, index, in.X()[lo*m.d:(lo+rows)*m.d], rows, m.rows, m.n, m.d, k)
-		for i := range rows {
-			nearest, density := index[i*k:(i+1)*k], 0.0
-			for _, o := range nearest {
-				density += 1 / max(m.reach[o], m.floor)
-			}
-			out[lo+i] = max(m.reachability(squared[i*k:(i+1)*k], nearest), m.floor) * density / float64(k)
+	num.NearestEach(in.X(), n, m.rows, m.n, m.d, k, func(i int, squared []float64, nearest []int32) {
+		density := 0.0
+		for _, o := range nearest {
+			density += 1 / max(m.reach[o], m.floor)
 		}
-	}
+		out[i] = max(m.reachability(squared, nearest), m.floor) * density / float64(k)
+	})
 	return out, nil
 }
 

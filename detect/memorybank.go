@@ -177,7 +177,7 @@ func (m *MemoryBankModel) Held() int { return m.n }
 func (m *MemoryBankModel) Radius() float64 { return m.radius }
 
 // memoryBankRows is how many rows are scored at a time: it bounds the memory that their neighbours take.
-const memoryBankRows = 1024
+const memoryBankRows = 16 << 10
 
 // Score returns each row's weighted distance to the bank.
 func (m *MemoryBankModel) Score(in *data.Table) ([]float64, error) {

@@ -62,9 +62,6 @@ type KNNModel struct {
 	labels  []int     // N
 }
 
-// knnRows is how many rows are asked about at a time: it bounds the memory that their neighbours take.
-const knnRows = 1024
-
 // Predict returns each row's class probabilities, N×K.
 func (m *KNNModel) Predict(in *data.Table) (*data.Table, error) {
 	n, d := in.Dims()
@@ -74,23 +71,17 @@ func (m *KNNModel) Predict(in *data.Table) (*data.Table, error) {
 	k, near := len(m.classes), m.config.Neighbors
 	votes := make([]float64, k)
 	out := make([]float32, 0, n*k)
-	block := min(n, knnRows)
-	squared, index := make([]float64, block*near), make([]int32, block*near)
-	for lo := 0; lo < n; lo += knnRows {
-		rows := min(knnRows, n-lo)
-		num.Nearest(squared, index, in.X()[lo*d:(lo+rows)*d], rows, m.rows, m.n, d, near)
-		for i := range rows {
-			for c := range votes {
-				votes[c] = m.config.Smoothing
-			}
-			for _, row := range index[i*near : (i+1)*near] {
-				votes[m.labels[row]]++
-			}
-			for _, v := range votes {
-				out = append(out, float32(v/(float64(near)+float64(k)*m.config.Smoothing)))
-			}
+	num.NearestEach(in.X(), n, m.rows, m.n, d, near, func(_ int, _ []float64, nearest []int32) {
+		for c := range votes {
+			votes[c] = m.config.Smoothing
 		}
-	}
+		for _, row := range nearest {
+			votes[m.labels[row]]++
+		}
+		for _, v := range votes {
+			out = append(out, float32(v/(float64(near)+float64(k)*m.config.Smoothing)))
+		}
+	})
 	return data.NewNamed(n, m.classes, out)
 }
 

@@ -68,6 +68,24 @@ func Nearest(dist []float64, index []int32, query []float32, nq int, ref []float
 	}
 }
 
+// nearestHeld is how many neighbours NearestEach holds at a time: 12 MiB. Fewer calls of Nearest measure the reference rows
+// less often.
+const nearestHeld = 1 << 20
+
+// NearestEach calls f with what [Nearest] finds for each query row, in order, without holding the answers of all. f must not
+// keep its arguments.
+func NearestEach(query []float32, nq int, ref []float32, n, d, k int, f func(query int, squared []float64, index []int32)) {
+	block := min(nq, max(1, nearestHeld/max(k, 1)))
+	squared, index := make([]float64, block*k), make([]int32, block*k)
+	for lo := 0; lo < nq; lo += block {
+		rows := min(block, nq-lo)
+		Nearest(squared, index, query[lo*d:(lo+rows)*d], rows, ref, n, d, k)
+		for i := range rows {
+			f(lo+i, squared[i*k:(i+1)*k], index[i*k:(i+1)*k])
+		}
+	}
+}
+
 // nearestSearch is one call of Nearest.
 type nearestSearch struct {
 	query, ref  []float32

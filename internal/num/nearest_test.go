@@ -172,3 +172,21 @@ func TestNearestKth(t *testing.T) {
 		}
 	}
 }
+
+func TestNearestEach(t *testing.T) {
+	const nq, n, d, k = 30_000, 50, 2, 40 // more answers than are held at a time
+	r := rand.New(rand.NewPCG(4, 4))
+	query, ref := normals[float32](r, nq*d), normals[float32](r, n*d)
+	dist, index := make([]float64, nq*k), make([]int32, nq*k)
+	Nearest(dist, index, query, nq, ref, n, d, k)
+	next := 0
+	NearestEach(query, nq, ref, n, d, k, func(i int, squared []float64, nearest []int32) {
+		if i != next || !slices.Equal(squared, dist[i*k:(i+1)*k]) || !slices.Equal(nearest, index[i*k:(i+1)*k]) {
+			t.Fatalf("query %d: %v, want %v of query %d", i, squared, dist[next*k:(next+1)*k], next)
+		}
+		next++
+	})
+	if next != nq {
+		t.Errorf("%d of %d queries were answered", next, nq)
+	}
+}
