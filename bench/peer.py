@@ -1,5 +1,6 @@
 """Times numpy, scikit-learn and PyTorch on request, as openblas/main.go does OpenBLAS: a request a line, nanoseconds a line."""
 
+import os
 import sys
 import time
 
@@ -183,6 +184,16 @@ def vector_torch(name, rows, cols):
     return quiet
 
 
+def neighbours_faiss(n, d, k, queries):
+    import faiss
+
+    x, _ = table(n + queries, d, 1)
+    faiss.omp_set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    index = faiss.IndexFlatL2(d)
+    index.add(x[:n])
+    return lambda: index.search(x[n:], k)
+
+
 def read_npy(n, d, _, path):
     return lambda: np.load(path)
 
@@ -224,7 +235,7 @@ def named(make, name):
     return lambda rows, cols, _: make(name, rows, cols)
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, logistic, ridge_path, read_npy, read_parquet, read_csv, start)}
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, read_npy, read_parquet, read_csv, start)}
 for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
     work[function] = named(vector, function)
     work[function + "_torch"] = named(vector_torch, function)

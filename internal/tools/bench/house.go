@@ -54,10 +54,15 @@ func houseRows(dir string) (out []*row) {
 			request: request("mahalanobis_white", scoreRows), flops: score(scoreRows), double: true, goal: 1, prepare: func() func() { return mahalanobis(scoreRows) }},
 		&row{name: "detect/mahalanobis 20,000×512, 100 classes", threads: []int{2}, peer: "python", label: "numpy, a quadratic form for each class",
 			request: request("mahalanobis_class", byClassRows), flops: score(byClassRows), double: true, goal: 50, prepare: func() func() { return mahalanobis(byClassRows) }},
-		&row{name: "detect/knn 50 of 100,000×256, 20,000 queries", threads: []int{2}, peer: "python", label: "scikit-learn, brute force",
-			request: func(int) string { return fmt.Sprintf("neighbours %d %d %d %d", nearRows, nearDim, nearK, nearQueries) },
-			flops:   2 * float64(nearRows) * nearQueries * nearDim, goal: 3, prepare: nearest},
 	)
+	for _, p := range []struct {
+		label, work string
+		goal        float64
+	}{{"scikit-learn, brute force", "neighbours", 3}, {"faiss, flat index", "neighbours_faiss", 1}} {
+		out = append(out, &row{name: "detect/knn 50 of 100,000×256, 20,000 queries", threads: []int{2}, peer: "python", label: p.label,
+			request: func(int) string { return fmt.Sprintf("%s %d %d %d %d", p.work, nearRows, nearDim, nearK, nearQueries) },
+			flops:   2 * float64(nearRows) * nearQueries * nearDim, goal: p.goal, prepare: nearest})
+	}
 	for _, f := range []struct {
 		name, file, label, request string
 		columns                    bool
