@@ -7,9 +7,7 @@ package continual
 
 import (
 	"embed"
-	"fmt"
 
-	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -20,11 +18,3 @@ var methods = method.Set{Family: "continual", Source: &source}
 
 // Methods returns the family's methods, sorted by name.
 func Methods() []method.Spec { return methods.All() }
-
-// width refuses a table that has other columns than the model of the named method was fitted on.
-func width(name string, in *data.Table, fitted int) error {
-	if _, d := in.Dims(); d != fitted {
-		return fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, fitted)
-	}
-	return nil
-}

@@ -84,7 +84,7 @@ func (m *PrototypesModel) Means() []float64 { return m.means }
 
 // cosines calls f with each row's cosine to every class; rows come in any order, several at once.
 func (m *PrototypesModel) cosines(in *data.Table, f func(row int, cosine []float64)) error {
-	if err := width("prototypes", in, m.unit.D); err != nil {
+	if err := method.Width("prototypes", in, m.unit.D); err != nil {
 		return err
 	}
 	n, _ := in.Dims()

@@ -52,7 +52,7 @@ type COPODModel struct {
 
 // Score returns how improbable each row's tail is.
 func (m *COPODModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("copod", in, m.tails.d); err != nil {
+	if err := method.Width("copod", in, m.tails.d); err != nil {
 		return nil, err
 	}
 	if m.totals {

@@ -52,7 +52,7 @@ type ECODModel struct {
 
 // Score returns how far out each row lies.
 func (m *ECODModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("ecod", in, m.tails.d); err != nil {
+	if err := method.Width("ecod", in, m.tails.d); err != nil {
 		return nil, err
 	}
 	if m.totals {

@@ -224,7 +224,7 @@ type gaussianADLayer struct {
 
 // Score returns each row's distance to the mean, or the sum of those in its layers.
 func (m *GaussianADModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("gaussianad", in, m.layers[len(m.layers)-1].span.to); err != nil {
+	if err := method.Width("gaussianad", in, m.layers[len(m.layers)-1].span.to); err != nil {
 		return nil, err
 	}
 	n, d := in.Dims()

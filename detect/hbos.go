@@ -150,7 +150,7 @@ type HBOSModel struct{ columns []hbosColumn }
 // Score returns how rare each row's values are.
 func (m *HBOSModel) Score(in *data.Table) ([]float64, error) {
 	d := len(m.columns)
-	if err := width("hbos", in, d); err != nil {
+	if err := method.Width("hbos", in, d); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -256,7 +256,7 @@ type headScorer struct {
 
 // Score returns one number for each row of features.
 func (m *headScorer) Score(features *data.Table) ([]float64, error) {
-	if err := width(m.name, features, m.head.d); err != nil {
+	if err := method.Width(m.name, features, m.head.d); err != nil {
 		return nil, err
 	}
 	n, _ := features.Dims()

@@ -204,7 +204,7 @@ const isolationForestRows = 256
 
 // Score returns how soon each row is set apart: eq. (2).
 func (m *IsolationForestModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("isolationforest", in, m.d); err != nil {
+	if err := method.Width("isolationforest", in, m.d); err != nil {
 		return nil, err
 	}
 	n, d := in.Dims()

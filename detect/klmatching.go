@@ -89,7 +89,7 @@ type KLMatchingModel struct {
 
 // Score returns each row's divergence from the nearest class's typical probabilities.
 func (m *KLMatchingModel) Score(logits *data.Table) ([]float64, error) {
-	if err := width("klmatching", logits, m.classes); err != nil {
+	if err := method.Width("klmatching", logits, m.classes); err != nil {
 		return nil, err
 	}
 	n, _ := logits.Dims()

@@ -73,7 +73,7 @@ func (m *KNNModel) scaled(x []float32) []float32 {
 
 // Score returns each row's distance to the k-th nearest training row.
 func (m *KNNModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("knn", in, m.d); err != nil {
+	if err := method.Width("knn", in, m.d); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

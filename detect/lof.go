@@ -121,7 +121,7 @@ func (m *LOFModel) reachability(squared []float64, index []int32) float64 {
 
 // Score returns each row's local outlier factor: definition 7.
 func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("lof", in, m.d); err != nil {
+	if err := method.Width("lof", in, m.d); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -65,7 +65,7 @@ type logitScorer struct {
 
 // Score returns one number for each row of logits.
 func (m *logitScorer) Score(logits *data.Table) ([]float64, error) {
-	if err := width(m.name, logits, m.classes); err != nil {
+	if err := method.Width(m.name, logits, m.classes); err != nil {
 		return nil, err
 	}
 	n, _ := logits.Dims()

@@ -144,7 +144,7 @@ func (m *MahalanobisModel) Weights() (weights []float64, bias float64) {
 
 // distances calls f with each row's squared distance to every class mean in a layer; rows come in any order, several at once.
 func (m *MahalanobisModel) distances(in *data.Table, layer int, f func(row int, squared []float64)) error {
-	if err := width("mahalanobis", in, m.width()); err != nil {
+	if err := method.Width("mahalanobis", in, m.width()); err != nil {
 		return err
 	}
 	n, d := in.Dims()
@@ -266,7 +266,7 @@ func (m *MahalanobisModel) Combine(ctx context.Context, in MahalanobisInput) (*M
 
 // Gradient returns the derivative of each row's score by its features, N×D: what a network turns into that by its inputs.
 func (m *MahalanobisModel) Gradient(in *data.Table) (*data.Table, error) {
-	if err := width("mahalanobis", in, m.width()); err != nil {
+	if err := method.Width("mahalanobis", in, m.width()); err != nil {
 		return nil, err
 	}
 	n, d := in.Dims()
@@ -359,7 +359,7 @@ func mahalanobisScored(m *MahalanobisModel, features *data.Table, err error) ([]
 
 // Update returns the model that has also learned the task's rows: new classes, or more rows of old ones. Layers keep their weights.
 func (m *MahalanobisModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
-	if err := width("mahalanobis", task, m.width()); err != nil {
+	if err := method.Width("mahalanobis", task, m.width()); err != nil {
 		return nil, err
 	}
 	s, err := moments.FromSource(ctx, task, moments.Needs(0).Options())

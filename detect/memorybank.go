@@ -181,7 +181,7 @@ const memoryBankRows = 16 << 10
 
 // Score returns each row's weighted distance to the bank.
 func (m *MemoryBankModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("memorybank", in, m.d); err != nil {
+	if err := method.Width("memorybank", in, m.d); err != nil {
 		return nil, err
 	}
 	n, d := in.Dims()
@@ -215,7 +215,7 @@ func (m *MemoryBankModel) weight(row []float32, nearest float64, at int, distanc
 
 // Update returns a model that has learned the rows as well.
 func (m *MemoryBankModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
-	if err := width("memorybank", task, m.d); err != nil {
+	if err := method.Width("memorybank", task, m.d); err != nil {
 		return nil, err
 	}
 	both, err := data.NewTable(len(m.held)/m.d+len(task.X())/m.d, m.d, slices.Concat(m.held, task.X()))
@@ -231,7 +231,7 @@ func (m *MemoryBankModel) Update(ctx context.Context, task *data.Table) (method.
 
 // Forget returns the model that never saw the rows.
 func (m *MemoryBankModel) Forget(ctx context.Context, rows *data.Table) (method.Model, error) {
-	if err := width("memorybank", rows, m.d); err != nil {
+	if err := method.Width("memorybank", rows, m.d); err != nil {
 		return nil, err
 	}
 	var left []float32

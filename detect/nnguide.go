@@ -63,7 +63,7 @@ type NNGuideModel struct {
 
 // Score returns each row's guided energy.
 func (m *NNGuideModel) Score(features *data.Table) ([]float64, error) {
-	if err := width("nnguide", features, m.head.d); err != nil {
+	if err := method.Width("nnguide", features, m.head.d); err != nil {
 		return nil, err
 	}
 	n, d := features.Dims()

@@ -367,7 +367,7 @@ func (s *oneClassSVMSolver) feasible(a []float64) {
 
 // Score returns how far outside the border each row lies.
 func (m *OneClassSVMModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("oneclasssvm", in, m.project.D); err != nil {
+	if err := method.Width("oneclasssvm", in, m.project.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -131,7 +131,7 @@ type PCAModel struct {
 
 // Score returns how far each row lies from the components that do not count, or along those that do.
 func (m *PCAModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("pca", in, m.onto.D); err != nil {
+	if err := method.Width("pca", in, m.onto.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -71,7 +71,7 @@ func (m *RelationModel) predict(features *data.Table) []float32 {
 
 // Score returns minus each row's mean relation to the training rows.
 func (m *RelationModel) Score(features *data.Table) ([]float64, error) {
-	if err := width("relation", features, m.head.d); err != nil {
+	if err := method.Width("relation", features, m.head.d); err != nil {
 		return nil, err
 	}
 	n, d := features.Dims()

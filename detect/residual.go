@@ -55,7 +55,7 @@ type ResidualModel struct{ outside outside }
 
 // Score returns each row's length outside the principal space.
 func (m *ResidualModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("residual", in, m.outside.D); err != nil {
+	if err := method.Width("residual", in, m.outside.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -83,7 +83,7 @@ type RMDSModel struct {
 
 // Score returns each row's relative distance.
 func (m *RMDSModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("rmds", in, m.all.D); err != nil {
+	if err := method.Width("rmds", in, m.all.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

@@ -178,7 +178,7 @@ func (m *TesterLearnerModel) Report() data.Numbers {
 
 // Predict returns the probabilities of the classes, N×2.
 func (m *TesterLearnerModel) Predict(in *data.Table) (*data.Table, error) {
-	if err := width("testerlearner", in, m.white.D); err != nil {
+	if err := method.Width("testerlearner", in, m.white.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()
@@ -198,7 +198,7 @@ func (m *TesterLearnerModel) Predict(in *data.Table) (*data.Table, error) {
 
 // Score returns the rows' squared distances from the center.
 func (m *TesterLearnerModel) Score(in *data.Table) ([]float64, error) {
-	if err := width("testerlearner", in, m.white.D); err != nil {
+	if err := method.Width("testerlearner", in, m.white.D); err != nil {
 		return nil, err
 	}
 	n, _ := in.Dims()

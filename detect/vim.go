@@ -132,7 +132,7 @@ func (m *ViMModel) Factor() float64 { return m.factor }
 
 // Score returns each row's virtual logit beside the head's.
 func (m *ViMModel) Score(features *data.Table) ([]float64, error) {
-	if err := width("vim", features, m.head.d); err != nil {
+	if err := method.Width("vim", features, m.head.d); err != nil {
 		return nil, err
 	}
 	n, _ := features.Dims()

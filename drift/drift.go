@@ -43,14 +43,6 @@ func Methods() []method.Spec { return methods.All() }
 // powerQuantile is the normal distribution's quantile at 0.8: how often the smallest visible drift is to be found.
 const powerQuantile = 0.8416212335729143
 
-// width refuses a table that has other columns than the model of the named method was fitted on.
-func width(name string, in *data.Table, fitted int) error {
-	if _, d := in.Dims(); d != fitted {
-		return fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, fitted)
-	}
-	return nil
-}
-
 // reference is what tests hold windows against: the rows themselves.
 type reference struct {
 	name string
@@ -75,7 +67,7 @@ func newReference(ctx context.Context, name string, in *data.Table, least int) (
 // window checks a window against the reference. Errors: ErrShape on another width and for fewer rows than least.
 func (r reference) window(ctx context.Context, in *data.Table, least int) error {
 	_, d := r.rows.Dims()
-	if err := width(r.name, in, d); err != nil {
+	if err := method.Width(r.name, in, d); err != nil {
 		return err
 	}
 	if n, _ := in.Dims(); n < least {

@@ -177,7 +177,7 @@ const labelShiftResamples = 400
 
 // Test compares the classes that are predicted on a window with those on the reference.
 func (m *LabelShiftModel) Test(ctx context.Context, window *data.Table) (*method.Comparison, error) {
-	if err := width("labelshift", window, m.k); err != nil {
+	if err := method.Width("labelshift", window, m.k); err != nil {
 		return nil, err
 	}
 	n, _ := window.Dims()

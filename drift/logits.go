@@ -120,7 +120,7 @@ type confidence struct {
 
 // test compares the mean estimate of the window with the reference's. Relabelling makes the p-value exact.
 func (m *confidence) test(ctx context.Context, window *data.Table, of func(row []float64) float64) (*method.Comparison, error) {
-	if err := width(m.name, window, m.k); err != nil {
+	if err := method.Width(m.name, window, m.k); err != nil {
 		return nil, err
 	}
 	n, _ := window.Dims()

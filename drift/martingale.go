@@ -92,7 +92,7 @@ func (s *martingaleStream) threshold() float64 { return -math.Log(s.model.config
 
 // Observe looks at more rows.
 func (s *martingaleStream) Observe(ctx context.Context, rows *data.Table) error {
-	if err := width("martingale", rows, len(s.bets)); err != nil {
+	if err := method.Width("martingale", rows, len(s.bets)); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

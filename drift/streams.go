@@ -194,7 +194,7 @@ func (s *standing) step(evidence, threshold float64, column, lasted int) {
 
 // Observe looks at more rows.
 func (s *shiftStream) Observe(ctx context.Context, rows *data.Table) error {
-	if err := width(s.model.rule.name, rows, len(s.trackers)); err != nil {
+	if err := method.Width(s.model.rule.name, rows, len(s.trackers)); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

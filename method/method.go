@@ -464,3 +464,11 @@ func Progress(ctx context.Context, done, total int) {
 		report(done, total)
 	}
 }
+
+// Width refuses a table that has other columns than the model of the named method was fitted on.
+func Width(name string, in *data.Table, fitted int) error {
+	if _, d := in.Dims(); d != fitted {
+		return fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, fitted)
+	}
+	return nil
+}

@@ -19,7 +19,7 @@ func advEncoder() claim.Claim {
 		Statement: "One perturbation of all images, too small to see and learned without knowing what an encoder was trained on or will be used for, makes classifiers on its features fail far more often than random noise of the same size does. " +
 			"The reward for changing high frequencies and the generator help it; training on perturbed images helps against it.",
 		ScaleDown: "a perceptron 784-256-64 trained for 10 epochs by SimCLR (shifts, brightness, contrast) on 4,000 images of Fashion-MNIST, instead of 14 ResNets on CIFAR-10 and ImageNet. The perturbation is learned on digits of MNIST; classifiers are taught on 1,000 test images of Fashion-MNIST and asked about 1,000 others, 5 nearest neighbours and a linear head. " +
-			"The radius is a tenth of the pixels' range; the paper's 10/255 stands beside it. The margin of three times random noise is ours. A first run, 2 seeds, had an encoder of two convolutions whose views also had pixel noise: neither radius moved its features further than random noise did.",
+			"The radius is a tenth of the pixels' range; the paper's 10/255 stands beside it. The margin of three times random noise is ours. A first run, 2 seeds, had an encoder of two convolutions whose views also had pixel noise: neither radius moved its features further than random noise did. Encoder and deciding radius were changed after it.",
 		Arms: []string{"perturbation", "random noise, three times its loss", "without the reward for high frequencies", "without the generator",
 			"after input corruption", "after weight pruning", "after adversarial training", "after fine-tuning"},
 		Data:    "Fashion-MNIST (encoder, classifiers) and MNIST (perturbation), pixels changed by at most a tenth of their range",
