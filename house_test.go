@@ -27,14 +27,14 @@ type storey struct {
 // storeys: a package imports lower floors only.
 var storeys = []storey{
 	{0, "internal/num"},
-	{1, "data internal/net internal/graph internal/part"},
+	{1, "data internal/net internal/graph internal/part internal/rank"},
 	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},
 	{2, "moments metric internal/world data/*"},
 	{3, "method data/open internal/golden"},
 	{4, "detect drift probe calibrate audit continual weights pretrain encode method/methodtest/saboteurs"},
 	{5, "catalog method/methodtest"},
-	{5.5, "report"},
+	{5.5, "report catalog/bib"},
 	{6, "guard choose claims/claim"},
 	{6.1, "claims/*"},
 	{6.2, "claims"},
@@ -58,7 +58,8 @@ var lodgers = []struct{ path, homes string }{
 	{"gonum.org/v1/gonum", "internal/num internal/part metric"},
 	{"golang.org/x/sys", "internal/num data/atomic"},
 	{"golang.org/x/term", "cli"},
-	{"golang.org/x/text", "encode"},
+	{"golang.org/x/text", "encode catalog/bib"},
+	{"github.com/kljensen/snowball", "internal/rank"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/gimbal-ml/gimbal/method"
 )
@@ -17,20 +16,48 @@ import (
 // Paper is a source of methods, or of parts of them.
 type Paper struct {
 	// Key is the name by which source comments cite it: first author, year, first word of the title.
-	Key     string   `json:"key"`
+	Key string `json:"key"`
+	// Name is what the paper's method is called here, for the papers that Gimbal means to carry.
+	Name    string   `json:"name,omitempty"`
 	Title   string   `json:"title"`
 	Authors []string `json:"authors,omitempty"`
 	Year    int      `json:"year,omitempty"`
 	Venue   string   `json:"venue,omitempty"`
-	// Identifier is an arXiv or DOI number with its prefix.
+	// Identifier is an arXiv or DOI number with its prefix; Code is where its authors published theirs.
 	Identifier string `json:"identifier,omitempty"`
+	Code       string `json:"code,omitempty"`
 	// Family is the family whose question the paper answers; none for the papers behind parts that families share.
 	Family string `json:"family,omitempty"`
+	// Kind is one of method, theory, study, data, survey.
+	Kind string `json:"kind,omitempty"`
 	// Question is what the paper answers, in our words.
 	Question string `json:"question"`
+	// For says who reaches for it.
+	For string `json:"for,omitempty"`
+	// Inputs and Outputs are nouns, see [Nouns].
+	Inputs  []string `json:"inputs,omitempty"`
+	Outputs []string `json:"outputs,omitempty"`
+	// Cost is what running it takes on two cores.
+	Cost string `json:"cost,omitempty"`
+	// Headline is the paper's own main figure, and Trust how far it may be quoted: read in the abstract or the authors' code,
+	// told by others (third-party), recalled from memory, or unverified.
+	Headline string `json:"headline,omitempty"`
+	Trust    string `json:"trust,omitempty"`
+	// Related are keys of papers with a like question.
+	Related []string `json:"related,omitempty"`
+	// Became says what software a theory, a study, data or a survey turned into.
+	Became string `json:"became,omitempty"`
+	// Missing says what of a paper that runs is not built.
+	Missing string `json:"missing,omitempty"`
+	// State follows from Methods and Missing: runs, partly or planned; cited for papers that Gimbal does not mean to carry whole.
+	State string `json:"state,omitempty"`
 	// Methods are the IDs of the methods that cite the paper as a source. They are not written down but read off the methods.
 	Methods []string `json:"methods,omitempty"`
 }
+
+// Nouns are what papers take and give, closed so that a filter finds all.
+var Nouns = strings.Fields("audio boxes checkpoint checkpoints denoiser files forecast graph images logits net numbers points policy " +
+	"probabilities rows sampler scores series table text tokens transitions")
 
 //go:embed papers.json
 var papersJSON []byte
@@ -63,6 +90,18 @@ func read(text []byte, specs []method.Spec) ([]Paper, error) {
 				return nil, fmt.Errorf("%s cites %s, which is not listed", s.ID(), key)
 			}
 			list[i].Methods = append(list[i].Methods, s.ID())
+		}
+	}
+	for i, p := range list {
+		switch {
+		case p.Name == "":
+			list[i].State = "cited"
+		case len(p.Methods) == 0:
+			list[i].State = "planned"
+		case p.Missing != "":
+			list[i].State = "partly"
+		default:
+			list[i].State = "runs"
 		}
 	}
 	return list, nil
@@ -98,50 +137,4 @@ func Lookup(key string) (Paper, bool) {
 		}
 	}
 	return Paper{}, false
-}
-
-// Search returns the papers that a few words describe, best first: those in which every word, or the beginning of one,
-// occurs, and when there are none those with most of them. A word in the title counts twice, as does a method's ID.
-// Words of one or two letters count only where they are typed whole. No words find all papers.
-func Search(words string) []Paper { return search(papers(), words) }
-
-func search(list []Paper, words string) []Paper {
-	query := split(words)
-	type hit struct {
-		Paper
-		found, weight int
-	}
-	var hits []hit
-	most := 0
-	for _, p := range list {
-		h := hit{Paper: p}
-		heavy := split(p.Title + " " + strings.Join(p.Methods, " "))
-		light := split(strings.Join(p.Authors, " ") + " " + p.Question + " " + p.Venue + " " + p.Family + " " + p.Key + " " + p.Identifier + fmt.Sprintf(" %d", p.Year))
-		for _, word := range query {
-			switch {
-			case occurs(heavy, word):
-				h.found, h.weight = h.found+1, h.weight+2
-			case occurs(light, word):
-				h.found, h.weight = h.found+1, h.weight+1
-			}
-		}
-		most = max(most, h.found)
-		hits = append(hits, h)
-	}
-	hits = slices.DeleteFunc(hits, func(h hit) bool { return h.found < most || most == 0 && len(query) > 0 })
-	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.weight, a.weight) })
-	var out []Paper
-	for _, h := range hits {
-		out = append(out, h.Paper)
-	}
-	return out
-}
-
-// split cuts a text into lower-case words.
-func split(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '.' })
-}
-
-func occurs(in []string, word string) bool {
-	return slices.ContainsFunc(in, func(w string) bool { return w == word || len(word) > 2 && strings.HasPrefix(w, word) })
 }

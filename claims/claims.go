@@ -2,6 +2,7 @@
 package claims
 
 import (
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,6 +46,22 @@ func Read(folder, id string) (*claim.Result, error) {
 		return nil, fmt.Errorf("%s: %w", ResultPath(folder, id), err)
 	}
 	return r, nil
+}
+
+//go:embed results
+var results embed.FS
+
+// Stored returns a claim's result as it was when the program was built; nil when it had none.
+func Stored(id string) *claim.Result {
+	text, err := results.ReadFile("results/" + id + ".json")
+	if err != nil {
+		return nil
+	}
+	r := &claim.Result{}
+	if err := json.Unmarshal(text, r); err != nil {
+		panic("claims: results/" + id + ".json: " + err.Error()) // it is part of the program
+	}
+	return r
 }
 
 // WriteMarkdown writes the page docs/claims.md from the stored results.

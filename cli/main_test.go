@@ -133,13 +133,17 @@ func fixture(t *testing.T) {
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), two (one cloud of two
 // classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; states of
-// train, a, b; a guard; checkpoints of linear layers.
+// train, a, b; a guard; checkpoints of linear layers; references.bib.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
 		return err
 	}
 	pattern.dir = dir
+	references := "@article{tibshirani1996, title={Regression shrinkage and selection via the lasso}, author={Tibshirani, Robert}, year=1996}\n"
+	if err := os.WriteFile(filepath.Join(dir, "references.bib"), []byte(references), 0o644); err != nil {
+		return err
+	}
 	all := gaussians(1, 240, 0)
 	tables := map[string][]string{
 		"train": all, "a": all[:100], "b": all[100:], "gone": all[60:90],

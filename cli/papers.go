@@ -1,38 +1,278 @@
 package cli
 
 import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gimbal-ml/gimbal/catalog"
+	"github.com/gimbal-ml/gimbal/catalog/bib"
+	"github.com/gimbal-ml/gimbal/claims"
+	"github.com/gimbal-ml/gimbal/data/atomic"
 )
 
+type papersOptions struct {
+	filter  catalog.Filter
+	limit   int
+	library string
+	add     []string
+}
+
 func newPapersCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "papers [WORDS…]",
-		Short: "List the papers that the methods come from, or those that some words describe",
+	o := &papersOptions{}
+	cmd := &cobra.Command{
+		Use:   "papers [WORDS… | KEY | METHOD]",
+		Short: "Find the papers that answer a question, and the methods that run them",
+		Long: `Papers lists the papers that the methods come from and those still to be carried. Words, or a whole question, find those that
+they describe, best first; the key, the name or a method of one paper shows all of its entry with papers like it. State: runs,
+partly (the entry says what is missing), planned, cited (parts of it are used), own (a paper that you added).
+
+Papers of your own are read with --add from JSON lines, BibTeX, or an export of arXiv (Atom, OAI-PMH), kept in the file that
+--library or GIMBAL_PAPERS names, and found with the others.`,
 		Example: `  gimbal papers
-  gimbal papers unfamiliar inputs
-  gimbal papers covariance --json`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			found := catalog.Search(strings.Join(args, " "))
-			if e.json {
-				return writeJSON(e.stdout, found)
+  gimbal papers my model forgets old classes when I tune it
+  gimbal papers --family weights --state planned
+  gimbal papers lee2018simple
+  gimbal papers --add references.bib --library papers.jsonl`,
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+			var keys []string
+			for _, p := range catalog.Papers() {
+				keys = append(keys, p.Key)
 			}
-			l := &listing{columns: columns("key", "year", "methods", "identifier", "title", "question")}
-			for _, p := range found {
-				var year any
-				if p.Year > 0 {
-					year = p.Year
-				}
-				l.add(p.Key, year, p.Methods, p.Identifier, p.Title, p.Question)
-			}
-			if len(found) == 0 {
-				e.say("no paper is described by %q", strings.Join(args, " "))
-			}
-			return e.print(l)
+			return matching(keys, word)
 		},
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return runPapers(e, cmd, args, o) },
 	}
+	f := cmd.Flags()
+	f.StringVar(&o.filter.Family, "family", "", "only papers of this `FAMILY`")
+	f.StringVar(&o.filter.Input, "input", "", "only papers that take this `NOUN`: "+strings.Join(catalog.Nouns, ", "))
+	f.StringVar(&o.filter.State, "state", "", "only papers in this `STATE`: runs, partly, planned, cited, own")
+	f.StringVar(&o.filter.Kind, "kind", "", "only papers of this `KIND`: method, theory, study, data, survey")
+	f.IntVar(&o.filter.Since, "since", 0, "only papers since this `YEAR`")
+	f.IntVar(&o.limit, "limit", 0, "at most so many `PAPERS` (default 20 for words, else all)")
+	f.StringVar(&o.library, "library", "", "`FILE` of your own papers (default GIMBAL_PAPERS, else gimbal/papers.jsonl in the folder for settings)")
+	f.StringSliceVar(&o.add, "add", nil, "add the papers of these `FILES` to the library")
+	return cmd
+}
+
+func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) error {
+	if o.filter.Input != "" && !slices.Contains(catalog.Nouns, o.filter.Input) {
+		return usage(cmd, "--input %q is no noun, have %s", o.filter.Input, strings.Join(catalog.Nouns, ", "))
+	}
+	if states := strings.Fields("runs partly planned cited own"); o.filter.State != "" && !slices.Contains(states, o.filter.State) {
+		return usage(cmd, "--state %q: have %s", o.filter.State, strings.Join(states, ", "))
+	}
+	if o.limit < 0 {
+		return usage(cmd, "--limit %d is negative", o.limit)
+	}
+	path, named := o.library, true
+	if path == "" {
+		path = os.Getenv("GIMBAL_PAPERS")
+	}
+	if path == "" {
+		if folder, err := os.UserConfigDir(); err == nil {
+			path, named = filepath.Join(folder, "gimbal", "papers.jsonl"), false
+		}
+	}
+	library := catalog.NewLibrary(catalog.Papers())
+	own, err := e.readPapers(path, named && len(o.add) == 0)
+	if err != nil {
+		return err
+	}
+	for _, p := range own {
+		library.Add(p) // one that the catalog has by now is the catalog's
+	}
+	if len(o.add) > 0 {
+		return e.addPapers(library, own, path, o.add)
+	}
+	words := strings.Join(args, " ")
+	if len(args) == 1 {
+		if p, ok := library.Find(words); ok {
+			return e.printPaper(library, p)
+		}
+	}
+	limit := o.limit
+	switch {
+	case limit > 0:
+	case words == "":
+		limit = library.Len()
+	default:
+		limit = 20
+	}
+	found := library.Search(words, o.filter, limit)
+	if e.json {
+		return writeJSON(e.stdout, append([]catalog.Paper{}, found...))
+	}
+	l := &listing{columns: []column{{name: "key"}, {name: "year"}, {name: "state"}, {name: "methods"}, {name: "identifier", spare: true}, {name: "title"}, {name: "question", spare: true}}}
+	for _, p := range found {
+		var year any
+		if p.Year > 0 {
+			year = p.Year
+		}
+		l.add(p.Key, year, p.State, p.Methods, p.Identifier, p.Title, p.Question)
+	}
+	if len(found) == 0 {
+		e.say("no paper is described by %q", words)
+	}
+	return e.print(l)
+}
+
+// readPapers reads a user's papers; none when the file is not there and nobody named it.
+func (e *env) readPapers(path string, must bool) ([]catalog.Paper, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !must {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	papers, problems, err := bib.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, p := range problems {
+		e.say("%s, %s", path, p)
+	}
+	return papers, nil
+}
+
+// addPapers adds the papers of files to a library's file. Broken entries are named and the others kept; the file is written whole
+// or not at all.
+func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path string, files []string) error {
+	if path == "" {
+		return errors.New("there is no folder for settings here: name the library's file with --library")
+	}
+	added, known, broken := 0, 0, 0
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		papers, problems, err := bib.Read(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		for _, p := range problems {
+			e.say("%s, %s", file, p)
+		}
+		broken += len(problems)
+		for _, p := range papers {
+			if library.Add(p) != nil {
+				known++
+				continue
+			}
+			added++
+			own = append(own, p)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := atomic.Write(path, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		for _, p := range own {
+			if err := enc.Encode(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return e.printObject(object{{"library", path}, {"added", added}, {"known_before", known}, {"problems", broken}, {"papers", len(own)}})
+}
+
+// printPaper shows a paper's whole entry.
+func (e *env) printPaper(library *catalog.Library, p catalog.Paper) error {
+	similar := library.Similar(p.Key, 5)
+	type verdict struct {
+		Method  string `json:"method"`
+		Verdict string `json:"verdict,omitempty"`
+		Again   string `json:"again,omitempty"`
+	}
+	var verdicts []verdict
+	for _, id := range p.Methods {
+		v := verdict{Method: id}
+		if r := claims.Stored(id); r != nil {
+			v.Verdict, v.Again = string(r.Verdict), "gimbal claim "+id
+		}
+		verdicts = append(verdicts, v)
+	}
+	if e.json {
+		var keys []string
+		for _, s := range similar {
+			keys = append(keys, s.Key)
+		}
+		return writeJSON(e.stdout, struct {
+			catalog.Paper
+			Claims  []verdict `json:"claims,omitempty"`
+			Similar []string  `json:"similar,omitempty"`
+		}{p, verdicts, keys})
+	}
+	out := bufio.NewWriter(e.stdout)
+	width := min(e.width, 100)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(out, "%-12s%s\n", name, strings.Join(wrap(text, width-12), "\n"+strings.Repeat(" ", 12)))
+		}
+	}
+	title := p.Title
+	if p.Name != "" {
+		title = p.Name + ": " + strings.TrimPrefix(p.Title, p.Name+": ")
+	}
+	fmt.Fprintln(out, strings.Join(wrap(title, width), "\n"))
+	fmt.Fprintln(out)
+	where := p.Venue
+	if p.Year > 0 && !strings.Contains(where, fmt.Sprint(p.Year)) {
+		where = strings.TrimSpace(fmt.Sprintf("%s %d", where, p.Year))
+	}
+	line("authors", strings.Join(p.Authors, ", "))
+	line("published", strings.Trim(where+", "+p.Identifier, ", "))
+	line("code", p.Code)
+	line("family", strings.Trim(p.Family+", "+p.Kind, ", "))
+	line("question", p.Question)
+	line("for", p.For)
+	line("takes", strings.Join(p.Inputs, ", "))
+	line("gives", strings.Join(p.Outputs, ", "))
+	line("cost", p.Cost)
+	if p.Trust != "" {
+		line("headline", p.Headline+" ("+p.Trust+")")
+	} else {
+		line("headline", p.Headline)
+	}
+	line("became", p.Became)
+	line("state", p.State)
+	line("missing", p.Missing)
+	for _, v := range verdicts {
+		text := v.Method
+		if v.Verdict != "" {
+			text += ", claim " + v.Verdict + " (" + v.Again + ")"
+		}
+		line("method", text)
+	}
+	for i, s := range similar {
+		name := ""
+		if i == 0 {
+			name = "similar"
+		}
+		fmt.Fprintf(out, "%-12s%s\n", name, cut(s.Key+"  "+s.Title, width-12))
+	}
+	return out.Flush()
 }

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gimbal-ml/gimbal/catalog"
+)
+
+func TestPapers(t *testing.T) {
+	fixture(t)
+	t.Setenv("GIMBAL_PAPERS", "none.jsonl")
+	if r := gimbal("papers", "soup"); r.code != 1 || !strings.Contains(r.errOut, "none.jsonl") {
+		t.Errorf("a library that is named and missing: exit %d, %s", r.code, r.errOut)
+	}
+	t.Setenv("GIMBAL_PAPERS", "")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	var found []catalog.Paper
+	if err := json.Unmarshal([]byte(must(t, "papers", "average", "several", "fine-tuned", "checkpoints", "--json")), &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 || found[0].Key != "wortsman2022soups" || found[0].State == "" {
+		t.Errorf("found %+v", found[:min(1, len(found))])
+	}
+	if out := must(t, "papers", "zzzz", "--json"); strings.TrimSpace(out) != "[]" {
+		t.Errorf("nothing found prints %q", out)
+	}
+	for _, word := range []string{"wortsman2022soups", "soups", "weights/soup", "2203.05482"} {
+		if out := must(t, "papers", word); !strings.Contains(out, "weights/soup, claim ") || !strings.Contains(out, "lin2023spurious") {
+			t.Errorf("%s: %s", word, out)
+		}
+	}
+	for args, want := range map[string]string{
+		"--input cats": "no noun", "--state done": "--state", "--limit -1": "negative", "--add nothing.bib": "nothing.bib", "--add train.csv": "train.csv",
+	} {
+		if r := gimbal(append([]string{"papers"}, strings.Fields(args)...)...); r.code == 0 || !strings.Contains(r.errOut, want) {
+			t.Errorf("%s: exit %d, %s", args, r.code, r.errOut)
+		}
+	}
+}
+
+func TestPapersAdd(t *testing.T) {
+	fixture(t)
+	library := filepath.Join("new", "papers.jsonl")
+	write(t, "more.bib", "@misc{one, title={Quokkas of the outback}, year=2020}\n@misc{broken\n@misc{two, title={Wombats}, year=when}\n")
+	r := gimbal("papers", "--add", "references.bib,more.bib", "--library", library, "--json")
+	if r.code != 0 || !strings.Contains(r.errOut, "more.bib, line 2: @misc{broken") || !strings.Contains(r.errOut, `more.bib, line 3: "when"`) {
+		t.Fatalf("exit %d, %s", r.code, r.errOut)
+	}
+	var said map[string]any
+	if err := json.Unmarshal([]byte(r.out), &said); err != nil {
+		t.Fatal(err)
+	}
+	if said["added"] != 3.0 || said["problems"] != 2.0 || said["papers"] != 3.0 {
+		t.Errorf("said %v", said)
+	}
+	if out := must(t, "papers", "quokka", "--library", library); !strings.Contains(out, "one\t2020\town") {
+		t.Errorf("found %s", out)
+	}
+	before, err := os.ReadFile(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "papers", "--add", "references.bib", "--library", library)
+	after, _ := os.ReadFile(library)
+	if string(before) != string(after) {
+		t.Error("papers that were there already change the library")
+	}
+	write(t, "bad.jsonl", "<feed>")
+	if r := gimbal("papers", "--add", "bad.jsonl", "--library", library); r.code != 1 {
+		t.Errorf("exit %d for a broken feed", r.code)
+	}
+	if now, _ := os.ReadFile(library); string(now) != string(after) {
+		t.Error("a broken feed changes the library")
+	}
+}
