@@ -145,7 +145,7 @@ func writeTexts(dir string) error {
 func TestEncodeTokens(t *testing.T) {
 	fixture(t)
 	out := must(t, "encode", "--model", "tokenizer.json", "--in", "texts.jsonl", "--length", "4", "--label", "y", "--id", "name")
-	if want := "id\tlabel\tx0\tx1\tx2\tx3\none\tdog\t1\t2\t5\t-1\ntwo\tcat\t3\t0\t-1\t-1\n"; out != want {
+	if want := "id\tlabel\tx1\tx2\tx3\tx4\none\tdog\t1\t2\t5\t-1\ntwo\tcat\t3\t0\t-1\t-1\n"; out != want {
 		t.Errorf("%q, want %q", out, want)
 	}
 	if out := must(t, "encode", "--model", "tokenizer.json", "--in", "texts.jsonl", "--length", "2"); !strings.Contains(out, "1\t2\n") {
