@@ -97,6 +97,8 @@ func TestCompareListsFailures(t *testing.T) {
 		switch {
 		case s.Inputs[0].Name == logitSlot:
 			want = "takes logits, and a head needs at least 2 labelled classes"
+		case s.Inputs[0].Name == "tokens":
+			want = "takes tokens:table"
 		case len(s.Inputs) == 2 && s.Inputs[1].Name == headSlot:
 			want = "takes a last layer, and a head needs at least 2 labelled classes"
 		case s.Needs&moments.Classes != 0, s.TwoClasses:

@@ -43,7 +43,8 @@ a row a sample. A row never depends on the samples beside it.
 
 --model is a .safetensors file with a description beside it (NAME.json, or NAME.graph.json of a TensorFlow Lite graph)
 or with the tensors of a known network; an .onnx file (operator sets 13 to 21), with NAME.json beside it for what the file
-does not say; or a known network's name, with --weights for all but fractal, which is in the program. --describe prints a known network's description, to be changed
+does not say; a tokenizer.json, for the token numbers of texts with -1 behind their ends, as many columns as --length says;
+or a known network's name, with --weights for all but fractal, which is in the program. --describe prints a known network's description, to be changed
 and laid beside other weights. Nothing is downloaded.
 
 --in is a folder or a zip archive of JPEG, PNG and GIF images, an IDX file, or one image; WAV files likewise, for a
@@ -55,6 +56,7 @@ Known networks:` + known.String(),
   gimbal encode --model net.safetensors --in images/ant/0.png --layer logits
   gimbal encode --model net.safetensors --in images --resize area --json
   gimbal encode --model fractal --in images -o features.parquet
+  gimbal encode --model tokenizer.json --in texts.jsonl --length 8 -o words.parquet
   gimbal encode --describe mnist-convnet`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEncode(e, cmd, o) },

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -132,6 +133,29 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// smallTokenizer knows five words.
+const smallTokenizer = `{"model": {"type": "WordPiece", "unk_token": "?", "vocab": {"?": 0, "the": 1, "dog": 2, "a": 3, "cat": 4, "runs": 5}}, "pre_tokenizer": {"type": "Whitespace"}}`
+
+// writeTexts writes texts.jsonl and tokenizer.json.
+func writeTexts(dir string) error {
+	texts := `{"text": "the dog runs", "y": "dog", "name": "one"}` + "\n" + `{"text": "a zebra", "y": "cat", "name": "two"}` + "\n"
+	return errors.Join(os.WriteFile(filepath.Join(dir, "texts.jsonl"), []byte(texts), 0o666), os.WriteFile(filepath.Join(dir, "tokenizer.json"), []byte(smallTokenizer), 0o666))
+}
+
+func TestEncodeTokens(t *testing.T) {
+	fixture(t)
+	out := must(t, "encode", "--model", "tokenizer.json", "--in", "texts.jsonl", "--length", "4", "--label", "y", "--id", "name")
+	if want := "id\tlabel\tx1\tx2\tx3\tx4\none\tdog\t1\t2\t5\t-1\ntwo\tcat\t3\t0\t-1\t-1\n"; out != want {
+		t.Errorf("%q, want %q", out, want)
+	}
+	if out := must(t, "encode", "--model", "tokenizer.json", "--in", "texts.jsonl", "--length", "2"); !strings.Contains(out, "1\t2\n") {
+		t.Errorf("cut to two tokens: %q", out)
+	}
+	refused(t, 2, []string{"tokenizer.json", "--length"}, "encode", "--model", "tokenizer.json", "--in", "texts.jsonl", "-o", "x.csv")
+	refused(t, 2, []string{"tokenizer.json", "tokens"}, "encode", "--model", "tokenizer.json", "--length", "4", "--layer", "logits", "--in", "texts.jsonl", "-o", "x.csv")
+	refused(t, 1, []string{"net.json", "tokenizer"}, "encode", "--model", "net.json", "--length", "4", "--in", "texts.jsonl", "-o", "x.csv")
+}
+
 // TestEncodeTexts runs an ONNX text encoder of the tests of internal/onnx, from a file and from a pipe.
 func TestEncodeTexts(t *testing.T) {
 	file, err := os.Open(filepath.Join("..", "internal", "onnx", "testdata", "nodes.tar.gz"))
@@ -159,7 +183,7 @@ func TestEncodeTexts(t *testing.T) {
 	write(t, "text.onnx", string(raw))
 	write(t, "t.jsonl", `{"text": "the dog runs", "y": "dog", "name": "one"}`+"\n"+`{"text": "a cat", "y": "cat", "name": "two"}`+"\n")
 	refused(t, 1, []string{"text.onnx", "tokenizer.json", "no such file"}, "encode", "--model", "text.onnx", "--in", "t.jsonl", "-o", "x.csv")
-	write(t, "tokenizer.json", `{"model": {"type": "WordPiece", "unk_token": "?", "vocab": {"?": 0, "the": 1, "dog": 2, "a": 3, "cat": 4, "runs": 5}}, "pre_tokenizer": {"type": "Whitespace"}}`)
+	write(t, "tokenizer.json", smallTokenizer)
 	lines := strings.Split(must(t, "encode", "--model", "text.onnx", "--in", "t.jsonl", "--label", "y", "--id", "name"), "\n")
 	if len(lines) != 4 || !strings.HasPrefix(lines[1], "one\tdog\t") || !strings.HasPrefix(lines[2], "two\tcat\t") || strings.Count(lines[0], "\tx") != 16 {
 		t.Errorf("%q", lines)

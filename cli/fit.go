@@ -87,7 +87,11 @@ func newFitMethodCommand(e *env, s method.Spec) *cobra.Command {
 		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, text)
 	}
 	for _, slot := range s.Refines {
-		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, fmt.Sprintf("`FILE` with %s rows to refine the fitted model by", strings.ReplaceAll(slot.Name, "-", " ")))
+		text := fmt.Sprintf("`FILE` with %s rows to refine the fitted model by", strings.ReplaceAll(slot.Name, "-", " "))
+		if slot.Kind != data.KindTable {
+			text = fmt.Sprintf("`FILE` with the %s, a %s, to refine the fitted model by", strings.ReplaceAll(slot.Name, "-", " "), slot.Kind)
+		}
+		o.inputs[slot.Name] = cmd.Flags().StringArray(slotFlag(slot), nil, text)
 	}
 	if s.FitsMoments() {
 		cmd.Flags().StringVar(&o.moments, "moments", "", "`STATE` to learn from instead of rows, made by gimbal moments")
@@ -153,7 +157,7 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 			}
 		}
 	}
-	if m.fitted, err = o.refine(e, cmd, m.fitted); err != nil {
+	if err := o.refine(e, cmd, m); err != nil {
 		return err
 	}
 	done, facts := fmt.Sprintf("fitted %s on %s in %s", s.ID(), plural(rows, "row"), since(start)), object{{"method", s.ID()}, {"rows", rows}, {"seconds", time.Since(start).Seconds()}}
@@ -167,27 +171,34 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 	return e.saveModel(ctx, o.output, m, done, facts)
 }
 
-// refine makes a better model of the fitted one when the files for it are given, all of them.
-func (o *fitOptions) refine(e *env, cmd *cobra.Command, m method.Model) (method.Model, error) {
+// refine makes a better model of the fitted one when the files for it are given, all of them. It is asked about rows like theirs.
+func (o *fitOptions) refine(e *env, cmd *cobra.Command, m *model) error {
 	given := false
 	for _, slot := range o.spec.Refines {
 		given = given || cmd.Flags().Changed(slotFlag(slot))
 	}
 	if !given {
-		return m, nil
+		return nil
 	}
 	for _, slot := range o.spec.Refines {
 		if !slot.Optional {
 			if err := needFlags(cmd, slotFlag(slot)); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
 	in, err := e.bundle(cmd.Context(), o.spec, o.spec.Refines, o.inputs, &o.table)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return o.spec.Refine(e.steps(cmd.Context(), o.spec.ID()), m, in)
+	for _, slot := range o.spec.Refines {
+		if t, ok := in[slot.Name].(*data.Table); ok {
+			m.columns = t.Columns()
+			break
+		}
+	}
+	m.fitted, err = o.spec.Refine(e.steps(cmd.Context(), o.spec.ID()), m.fitted, in)
+	return err
 }
 
 // since is the time gone by, for people.

@@ -117,6 +117,7 @@ func examples(s method.Spec) string {
 	for _, slot := range s.Inputs {
 		flag, file := slotFlag(slot), "train.csv"
 		switch {
+		case slot.Optional:
 		case slot.Kind == data.KindCheckpoint:
 			file = flag + ".safetensors"
 		case flag != "train":

@@ -132,7 +132,7 @@ func fixture(t *testing.T) {
 }
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), two (one cloud of two
-// classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; states of
+// classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; texts and a tokenizer; states of
 // train, a, b; a guard; checkpoints of linear layers; references.bib.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
@@ -156,6 +156,9 @@ func makePattern() error {
 				tables[name] = all
 			}
 		}
+	}
+	for _, name := range []string{"tokens", "general"} {
+		tables[name] = tokenRows(240)
 	}
 	for name, rows := range tables {
 		head := header
@@ -187,6 +190,9 @@ func makePattern() error {
 		}
 	}
 	if err := writeNetwork(filepath.Join(dir, "net")); err != nil {
+		return err
+	}
+	if err := writeTexts(dir); err != nil {
 		return err
 	}
 	if err := writeImages(filepath.Join(dir, "images")); err != nil {
@@ -228,6 +234,16 @@ func gaussians(seed uint64, n int, shift float64) []string {
 			fmt.Fprintf(&row, "%.4f,", x)
 		}
 		rows[i] = row.String() + []string{"ant", "bee", "cat"}[c]
+	}
+	return rows
+}
+
+// tokenRows are texts of four tokens, each class's from a circle of its own.
+func tokenRows(n int) []string {
+	rows := make([]string, n)
+	for i := range rows {
+		from := i % 3 * 5
+		rows[i] = fmt.Sprintf("%d,%d,%d,%d,%s", from+i%5, from+(i+1)%5, from+(i+2)%5, from+(i+3)%5, []string{"ant", "bee", "cat"}[i%3])
 	}
 	return rows
 }

@@ -2,8 +2,12 @@ package cli
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
 )
 
 func TestFitTellsWhatTheMethodSaysOfItsModel(t *testing.T) {
@@ -25,7 +29,7 @@ func TestFitRefinesByFurtherFiles(t *testing.T) {
 	fixture(t)
 	refined := 0
 	for _, s := range specs() {
-		if len(s.Refines) == 0 {
+		if len(s.Refines) == 0 || slices.ContainsFunc(s.Refines, func(slot method.Slot) bool { return slot.Kind != data.KindTable && !slot.Optional }) {
 			continue
 		}
 		refined++
@@ -52,5 +56,27 @@ func TestFitRefinesByFurtherFiles(t *testing.T) {
 	}
 	if refined == 0 {
 		t.Error("no method has models that are refined")
+	}
+}
+
+// A model of logits that is refined with the network that they come from is a model of the network's inputs.
+func TestFitRefinesThroughANetwork(t *testing.T) {
+	fixture(t)
+	refined := 0
+	for _, s := range specs() {
+		if !slices.ContainsFunc(s.Refines, func(slot method.Slot) bool { return slot.Name == "network" }) || s.Inputs[0].Name != logitSlot {
+			continue
+		}
+		refined++
+		args := []string{"--familiar", "new.csv", "--unfamiliar", "ood.csv", "--network", "head.safetensors"}
+		fit(t, s, "refined.gimbal", args...)
+		if n := len(numbers(t, must(t, "score", "refined.gimbal", "--in", "more.csv", "--label", "y"), "ood_score")); n != 40 {
+			t.Errorf("%s: %d scores of 40 inputs", s.ID(), n)
+		}
+		refused(t, 1, []string{"column"}, "score", "refined.gimbal", "--in", "logits.csv", "--label", "y")
+		refused(t, 2, []string{"--network"}, "fit", s.ID(), "--logits", "logits.csv", "--label", "y", "--familiar", "new.csv", "--unfamiliar", "ood.csv", "-o", "x.gimbal")
+	}
+	if refined == 0 {
+		t.Error("no method on logits is refined with a network")
 	}
 }

@@ -32,7 +32,7 @@ var _ = methods.Add(method.Refined(method.FromMoments(method.Info{
 // Logits:  N×K, −½ squared distance to each class mean; their softmax is Predict.
 // Update:  the model that has also learned the task's rows, of old classes or new ones: what a fit on all rows gives, but for rounding.
 // Errors:  ErrLabels when only some rows have labels; ErrDegenerate when all rows of every class are equal; ErrShape on another width, or when Layers do not add up.
-// Differs: without unfamiliar rows, the paper weighs layers by attacked rows; here they count alike (attacked rows may be given to Combine). Weights are never below zero: no row becomes more familiar by lying farther away. Inputs are perturbed once, for the sum ([MahalanobisModel.ScorePerturbed]), not once a layer. Update weighs classes by their rows, the paper all alike. Ridge and Predictive are ours.
+// Differs: without unfamiliar rows, the paper weighs layers by attacked rows; here they count alike (attacked rows may be given to Combine). Weights are never below zero: no row becomes more familiar by lying farther away. Inputs are perturbed once, for the layers' sum, not once a layer, and only by a model that was refined with its network. Update weighs classes by their rows, the paper all alike. Ridge and Predictive are ours.
 // Source:  lee2018simple, eq. (1)-(4), algorithms 1 and 2.
 // Claim:   claims/detect/mahalanobis.go.
 type Mahalanobis struct {
@@ -132,6 +132,8 @@ type MahalanobisModel struct {
 	rows    []float64          // behind each mean
 	weights []float64          // of each layer's squared distance in the score
 	bias    float64
+	network *chainNetwork // that inputs go through, where rows are not features
+	step    float64       // by which inputs are moved
 }
 
 // width is the columns of all layers.
@@ -180,6 +182,12 @@ func (m *MahalanobisModel) layers(in *data.Table) ([]float64, error) {
 
 // Score returns each row's squared distance to the nearest class mean, or the sum of those of its layers.
 func (m *MahalanobisModel) Score(in *data.Table) ([]float64, error) {
+	if m.network != nil {
+		if err := method.Width("mahalanobis", in, m.network.chain.Inputs()); err != nil {
+			return nil, err
+		}
+		return m.ScorePerturbed(m.network, in, m.step)
+	}
 	squared, err := m.layers(in)
 	if err != nil {
 		return nil, err
@@ -210,10 +218,14 @@ func (m *MahalanobisModel) table(in *data.Table, link func(logits []float64)) (*
 	if len(m.classes) == 0 {
 		return nil, fmt.Errorf("%w: fitted without any, so there are no classes to choose from", data.ErrLabels)
 	}
+	in, err := m.features(in)
+	if err != nil {
+		return nil, err
+	}
 	n, _ := in.Dims()
 	k := len(m.classes)
 	out := make([]float32, n*k)
-	err := m.distances(in, len(m.spans)-1, func(row int, x []float64) {
+	err = m.distances(in, len(m.spans)-1, func(row int, x []float64) {
 		for c := range x {
 			x[c] /= -2
 		}
@@ -226,42 +238,6 @@ func (m *MahalanobisModel) table(in *data.Table, link func(logits []float64)) (*
 		return nil, err
 	}
 	return data.NewNamed(n, m.classes, out)
-}
-
-// MahalanobisInput is rows to learn the layers' weights from: some hundreds of each kind, none of them trained on.
-type MahalanobisInput struct {
-	// Familiar are N×D rows like those trained on.
-	Familiar *data.Table
-	// Unfamiliar are N×D rows that are not. Where none can be had, the paper takes the features of attacked inputs.
-	Unfamiliar *data.Table
-}
-
-// Combine returns the model with weights for its layers from rows known to be familiar and rows known not to be: a logistic
-// regression on the layers' distances, with weights ≥ 0, in which each kind counts one half. Errors: ErrInput when a kind is
-// missing; ErrShape on another width or without rows; ErrDegenerate when in no layer the unfamiliar rows lie farther away.
-func (m *MahalanobisModel) Combine(ctx context.Context, in MahalanobisInput) (*MahalanobisModel, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if in.Familiar == nil || in.Unfamiliar == nil {
-		return nil, fmt.Errorf("mahalanobis: %w: want familiar and unfamiliar rows to weigh layers by", method.ErrInput)
-	}
-	var sides [2][]float64
-	for i, side := range []*data.Table{in.Familiar, in.Unfamiliar} {
-		if n, _ := side.Dims(); n == 0 {
-			return nil, fmt.Errorf("mahalanobis: %w: no %s rows to weigh layers by", data.ErrShape, []string{"familiar", "unfamiliar"}[i])
-		}
-		var err error
-		if sides[i], err = m.layers(side); err != nil {
-			return nil, err
-		}
-	}
-	next := *m
-	next.weights, next.bias = part.NonnegativeLogistic(sides[0], sides[1], len(m.spans))
-	if slices.Max(next.weights) <= 0 {
-		return nil, fmt.Errorf("mahalanobis: %w: the unfamiliar rows lie no farther away than the familiar ones in any layer, so no weights tell them apart", method.ErrDegenerate)
-	}
-	return &next, nil
 }
 
 // Gradient returns the derivative of each row's score by its features, N×D: what a network turns into that by its inputs.
@@ -302,63 +278,12 @@ func (m *MahalanobisModel) Gradient(in *data.Table) (*data.Table, error) {
 	return data.NewTable(n, d, out)
 }
 
-// MahalanobisNetwork is the network that the features come from.
-type MahalanobisNetwork interface {
-	// Features returns the layers' features of inputs side by side, N×D.
-	Features(inputs *data.Table) (*data.Table, error)
-	// Pullback turns a derivative by the features, N×D, into the derivative by the inputs, shaped like them.
-	Pullback(inputs, gradient *data.Table) (*data.Table, error)
-}
-
-// ScorePerturbed scores inputs after each of their values has moved by step in the direction in which the score falls:
-// familiar inputs have nearer to fall than others, which sets the two further apart. The paper tries steps from 0 to 0.2
-// of the pixels' deviation and chooses by rows known to be unfamiliar. Errors: ErrConfig when step is negative or not
-// finite; those of the network. Source: lee2018simple, eq. (3).
-func (m *MahalanobisModel) ScorePerturbed(net MahalanobisNetwork, inputs *data.Table, step float64) ([]float64, error) {
-	if !(step >= 0) || math.IsInf(step, 0) {
-		return nil, fmt.Errorf("mahalanobis: %w: inputs cannot move by steps of %v, want a number ≥ 0", method.ErrConfig, step)
-	}
-	features, err := net.Features(inputs)
-	if err != nil || step == 0 {
-		return mahalanobisScored(m, features, err)
-	}
-	gradient, err := m.Gradient(features)
-	if err != nil {
-		return nil, err
-	}
-	if gradient, err = net.Pullback(inputs, gradient); err != nil {
-		return nil, err
-	}
-	n, d := inputs.Dims()
-	if a, b := gradient.Dims(); a != n || b != d {
-		return nil, fmt.Errorf("mahalanobis: %w: the network pulls gradients back to %d×%d, its inputs are %d×%d", data.ErrShape, a, b, n, d)
-	}
-	x := slices.Clone(inputs.X())
-	for i, g := range gradient.X() {
-		switch {
-		case g > 0:
-			x[i] -= float32(step)
-		case g < 0:
-			x[i] += float32(step)
-		}
-	}
-	moved, err := data.NewTable(n, d, x)
-	if err != nil {
-		return nil, err
-	}
-	features, err = net.Features(moved)
-	return mahalanobisScored(m, features, err)
-}
-
-func mahalanobisScored(m *MahalanobisModel, features *data.Table, err error) ([]float64, error) {
-	if err != nil {
-		return nil, err
-	}
-	return m.Score(features)
-}
-
 // Update returns the model that has also learned the task's rows: new classes, or more rows of old ones. Layers keep their weights.
 func (m *MahalanobisModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
+	task, err := m.features(task)
+	if err != nil {
+		return nil, err
+	}
 	if err := method.Width("mahalanobis", task, m.width()); err != nil {
 		return nil, err
 	}
@@ -381,7 +306,7 @@ func (m *MahalanobisModel) Update(ctx context.Context, task *data.Table) (method
 	if err != nil {
 		return nil, fmt.Errorf("mahalanobis: %w", err)
 	}
-	next.weights, next.bias = m.weights, m.bias
+	next.weights, next.bias, next.network, next.step = m.weights, m.bias, m.network, m.step
 	return next, nil
 }
 
@@ -443,6 +368,10 @@ func (m *MahalanobisModel) State() *data.Checkpoint {
 		}})
 	}
 	st.SetStrings("classes", m.classes)
+	if m.network != nil {
+		m.network.state(st, m.step)
+		st.Meta["mahalanobis.step"] = fmt.Sprintf("%.6g, by which inputs of the network move", m.step)
+	}
 	return st
 }
 
@@ -475,6 +404,10 @@ func loadMahalanobis(c Mahalanobis, st *data.Checkpoint) (*MahalanobisModel, err
 	}
 	if len(m.weights) == 0 || len(c.Layers) > 0 && len(c.Layers) != len(m.weights) {
 		return nil, fmt.Errorf("%w: weights of %d layers, the configuration has %d", data.ErrShape, len(m.weights), max(len(c.Layers), 1))
+	}
+	var err error
+	if m.network, m.step, err = loadNetwork(st, m.widths()); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

@@ -2,7 +2,7 @@
 // samples as a network's weights want them, runs the network on the kernels of internal/num, and takes out a layer.
 //
 // [Load] opens a network: weights (.safetensors) with a [Description] beside them or with one that the program knows, a graph of
-// TensorFlow Lite written as JSON, or an ONNX file. [Images], [Sounds], [Texts] and [Values] list samples; [Model.Source] makes
+// TensorFlow Lite written as JSON, an ONNX file, or a tokenizer alone, for token numbers. [Images], [Sounds], [Texts] and [Values] list samples; [Model.Source] makes
 // their features a [data.Source]. A sample's features never depend on the samples beside it, nor on the number of threads.
 package encode
 
@@ -39,7 +39,7 @@ type Model struct {
 	// Dim is D, the number of features.
 	Dim int
 
-	program *graph.Program
+	program *graph.Program // nil: a tokenizer alone
 	feeds   []feed
 	pool    string
 	batch   int // samples that one run takes at most
@@ -81,6 +81,10 @@ func (m *Model) encode(dst []float32, samples []Sample, memory *graph.Memory) er
 		if ready[i], err = m.prepare(&samples[i]); err != nil {
 			return fmt.Errorf("%s: %w", samples[i].Name, err)
 		}
+	}
+	if m.program == nil {
+		copy(dst, m.tokens(ready))
+		return nil
 	}
 	y, err := m.run(ready, memory)
 	if err != nil {

@@ -34,7 +34,7 @@ type Options struct {
 const defaultBatch = 8
 
 // Load opens a network: the name of one that the program knows (with Options.Weights, but for those that it has weights of), a .safetensors file with NAME.json or
-// NAME.graph.json beside it or with the tensors of a known network, or an .onnx file. A trial run with a sample of zeros finds what does not fit.
+// NAME.graph.json beside it or with the tensors of a known network, an .onnx file, or a tokenizer.json for token numbers. A trial run with a sample of zeros finds what does not fit.
 //
 // Errors: ErrFormat on files that cannot be read; ErrOption on what is asked for and not there; ErrShape where weights do not fit their
 // description, with both shapes; unknown operators, all by name.
@@ -57,6 +57,9 @@ func Load(path string, o Options) (*Model, error) {
 	}
 	if strings.HasSuffix(path, ".onnx") {
 		return loadONNX(path, o)
+	}
+	if strings.HasSuffix(path, ".json") {
+		return loadTokens(path, o)
 	}
 	return loadWeights(path, nil, o)
 }

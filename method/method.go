@@ -80,8 +80,8 @@ type Info struct {
 	Default bool
 	// TwoClasses says that the method learns to part exactly two classes by a plane.
 	TwoClasses bool
-	// Small are flags under which a run is short, for a method whose work does not depend on its inputs: under them the laws of
-	// methodtest are checked.
+	// Small are flags under which a run is short, for a method that trains a network: under them the laws of methodtest are
+	// checked.
 	Small map[string]string
 	// Exempt names conformance checks that cannot hold here, each with its reason. An exempt check that passes is a failure.
 	Exempt map[string]string

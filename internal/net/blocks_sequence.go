@@ -12,12 +12,20 @@ type Transformer struct {
 
 // Encoder runs x [batch, steps, width] through layers name.0, name.1 … and a last norm.
 func (t Transformer) Encoder(g *Graph, name string, x *Node, mask Mask) *Node {
+	states := t.States(g, name, x, mask)
+	return states[len(states)-1]
+}
+
+// States is [Transformer.Encoder] with what is inside: what every layer puts out, and the last norm of the last one.
+func (t Transformer) States(g *Graph, name string, x *Node, mask Mask) []*Node {
+	var states []*Node
 	for i := range t.Layers {
 		at := fmt.Sprintf("%s.%d", name, i)
 		x = t.self(g, at, x, mask)
 		x = t.perceptron(g, at, x)
+		states = append(states, x)
 	}
-	return g.Norm(name+".norm", x)
+	return append(states, g.Norm(name+".norm", x))
 }
 
 // Decoder is Encoder whose steps see only those before them, and look at a memory [batch, steps, any width] in every layer.

@@ -111,6 +111,14 @@ func (c *Chain) Build(g *Graph, x *Node) []*Node {
 	return outs
 }
 
+// Widths are what the layers put out, values of a row or channels of an image, first to last.
+func (c *Chain) Widths() (widths []int) {
+	for _, l := range c.layers {
+		widths = append(widths, l.out)
+	}
+	return widths
+}
+
 // Inputs is the length of a row.
 func (c *Chain) Inputs() int { return c.inputs }
 

@@ -134,7 +134,7 @@ func (k *crossEntropy) forwardRange(lo, hi int) {
 			fill(d, float32(math.NaN()))
 			continue
 		}
-		if w <= exactClasses || k.q != nil || k.Smoothing > 0 {
+		if w <= exactClasses || k.Smoothing > 0 {
 			norm := num.LogSumExp(row)
 			for c, v := range row {
 				// −Σ q·log p = Σ q·(log Σ exp − z), whose derivative by z is p − q.
@@ -147,9 +147,19 @@ func (k *crossEntropy) forwardRange(lo, hi int) {
 			continue
 		}
 		num.SoftmaxRows(d, row, w)
-		label := int(k.labels.Values[i])
-		k.row[i] = share * (num.LogSumExp(row) - float64(row[label]))
-		d[label]--
+		if k.q != nil {
+			norm, q := num.LogSumExp(row), k.q.root.value[i*w:i*w+w]
+			for c, v := range q {
+				if v != 0 {
+					k.row[i] += share * float64(v) * (norm - float64(row[c]))
+				}
+			}
+			num.AddScaled(d, -1, q)
+		} else {
+			label := int(k.labels.Values[i])
+			k.row[i] = share * (num.LogSumExp(row) - float64(row[label]))
+			d[label]--
+		}
 		num.Scale(d, float32(share), d)
 	}
 }

@@ -449,6 +449,19 @@ func TestSoftmaxAndLosses(t *testing.T) {
 			l := logSoftmax(x[0], 3)
 			return []float64{-(0.5*l[0] + 0.5*l[1] + 0.25*l[3] + 0.75*l[5]) / 2}
 		}, 0, 0},
+		{"cross-entropy, soft, of many classes", [][]int{{3, 100}}, func(g *Graph, x []*Node) *Node {
+			q := g.Input(3, 100)
+			for i, label := range many {
+				q.Value()[i*100+int(label)], q.Value()[i*100+7] = 0.75, 0.25
+			}
+			return g.CrossEntropySoft(x[0], q, Targets{})
+		}, func(x [][]float64) []float64 {
+			l, loss := logSoftmax(x[0], 100), 0.0
+			for i, label := range many {
+				loss -= (0.75*l[i*100+int(label)] + 0.25*l[i*100+7]) / 3
+			}
+			return []float64{loss}
+		}, 0, 0},
 		{"mean squared error", [][]int{{2, 3}, {2, 3}}, func(g *Graph, x []*Node) *Node { return g.MSE(x[0], x[1]) }, func(x [][]float64) []float64 {
 			s := 0.0
 			for i := range x[0] {
@@ -472,6 +485,22 @@ func TestSoftmaxAndLosses(t *testing.T) {
 			return []float64{s}
 		}, 0.1, 0.9},
 	})
+}
+
+func TestSmallest(t *testing.T) {
+	for k := 1; k <= 5; k++ {
+		opCase{"smallest", [][]int{{2, 3, 5}}, func(g *Graph, x []*Node) *Node { return g.Smallest(x[0], k) }, func(x [][]float64) []float64 {
+			var y []float64
+			for row := range slices.Chunk(x[0], 5) {
+				y = append(y, slices.Sorted(slices.Values(row))[:k]...)
+			}
+			return y
+		}, 0, 0}.check(t)
+	}
+	g := NewGraph(NewParams(1))
+	if g.Smallest(g.Input(2, 3), 4); g.Err() == nil {
+		t.Error("4 of 3 values were taken")
+	}
 }
 
 func TestStraightThroughAndStop(t *testing.T) {

@@ -165,8 +165,10 @@ func checkInputs(t *T) {
 func (t *T) leaveOut(name string, in data.Bundle) {
 	flags := []map[string]string{{}}
 	for _, p := range t.Spec.Params {
-		for _, text := range alternatives(t.Spec, p) {
-			flags = append(flags, map[string]string{p.Name: text})
+		for i, text := range alternatives(t.Spec, p) {
+			if i == 0 || p.Enum != nil { // of a number, another one is enough
+				flags = append(flags, map[string]string{p.Name: text})
+			}
 		}
 	}
 	for _, f := range flags {

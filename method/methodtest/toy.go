@@ -62,12 +62,20 @@ const grain = 1.0 / 16
 // far is how far away from zero a data set is moved; float32 is spaced by 1/16 there.
 const far = 1e6
 
-// table draws the rows for one input, labelled. An input called logits gets a classifier's raw outputs, any other one features.
+// table draws the rows for one input, labelled. An input called logits gets a classifier's raw outputs, tokens and general
+// get texts, any other one features.
 func (r recipe) table(slot string) *data.Table {
 	labels := r.labels()
 	g := rand.New(rand.NewPCG(r.seed, 2))
 	var t *data.Table
-	if slot == "logits" {
+	switch slot {
+	case "tokens", "general":
+		x := make([]float32, 0, len(labels)*r.d)
+		for _, c := range labels {
+			x = append(x, r.text(g, c+r.first)...)
+		}
+		t = must(data.NewTable(len(labels), r.d, x))
+	case "logits":
 		k := len(r.classes)
 		x := make([]float32, len(labels)*k)
 		for i := range x {
@@ -78,7 +86,7 @@ func (r recipe) table(slot string) *data.Table {
 			x[i] = float32(math.Round(v/grain)*grain + r.shift)
 		}
 		t = must(data.NewNamed(len(labels), r.classes, x))
-	} else {
+	default:
 		x := make([]float32, len(labels)*r.d)
 		for i, c := range labels {
 			before := 0.0
@@ -101,6 +109,18 @@ func (r recipe) table(slot string) *data.Table {
 		t = must(t.WithTargets(targetsOf(t, r.shift)))
 	}
 	return must(t.WithLabels(labels, r.classes))
+}
+
+// words is how many tokens a class has for itself.
+const words = 8
+
+// text draws a text of a class: from one of its tokens on, the next one is the next in a circle.
+func (r recipe) text(g *rand.Rand, class int) []float32 {
+	x, at := make([]float32, r.d), g.IntN(words)
+	for j := range x {
+		x[j] = float32(class*words+(at+j)%words) + float32(r.shift)
+	}
+	return x
 }
 
 // side brings a row to its class's side of the cloud, by reflection in the cloud's center.
@@ -200,9 +220,17 @@ func withHead(in data.Bundle, x *data.Table) data.Bundle {
 	return in
 }
 
-// strange draws n rows that belong to no class: features on the other side of zero, logits that favour nothing.
+// strange draws n rows that belong to no class: features on the other side of zero, logits that favour nothing, texts of known
+// tokens in any order.
 func (r recipe) strange(slot string, n int) *data.Table {
 	g := rand.New(rand.NewPCG(r.seed, 3))
+	if slot == "tokens" || slot == "general" {
+		x := make([]float32, n*r.d)
+		for i := range x {
+			x[i] = float32(g.IntN(words*len(r.classes))) + float32(r.shift)
+		}
+		return must(data.NewTable(n, r.d, x))
+	}
 	if slot == "logits" {
 		k := len(r.classes)
 		x := make([]float32, n*k)
