@@ -21,8 +21,8 @@ var _ = methods.Add(method.Learned(method.Info{
 //
 // It is the black-box tuning of Chen et al. (2024) for models that were pre-trained on partly wrong labels: such a model's
 // features spread over too many directions, which shows in data that differ from the training rows. To the cross-entropy it
-// adds Consistency · mean ‖F/‖F‖ − Z/‖Z‖‖² + Decorrelation · (1/D) Σ_{i≠j} Cov(Z)²_ij − Dominance · σ₁/Σσ, for features F of
-// a batch, what the network makes of them Z, and its singular values σ. O(Epochs·N·Width·D²) to fit, O(Width·D²) a row to
+// adds Consistency · mean (F/‖F‖ − Z/‖Z‖)² + Decorrelation · (1/D) Σ_{i≠j} Cov(Z)²_ij − Dominance · mean(σ₁…σ₅)/Σσ, for
+// features F of a batch, what the network makes of them Z, and its singular values σ. O(Epochs·N·Width·D²) to fit, O(Width·D²) a row to
 // predict. Prefer it over [Logistic] when the features' origin is in doubt and thousands of labels are at hand; [Logistic] is
 // solved to its optimum and needs no seed.
 //
@@ -30,15 +30,15 @@ var _ = methods.Add(method.Learned(method.Info{
 // Predict: N×K class probabilities.
 // Logits:  N×K, natural logs of unnormalised probabilities; their softmax is Predict.
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal, or the loss stops being a finite number.
-// Differs: rows are centred and scaled by their mean variance first; the network begins as the identity; the rate falls along half a cosine; a batch is at most an eighth of the rows, so that few rows are learned from in enough steps; there is one view of each row, where the authors' code holds a strongly augmented image's features to a weakly augmented one's.
+// Differs: rows are centred and scaled by their mean variance first; the network begins as the identity; the rate falls along half a cosine; a batch is at most an eighth of the rows, so that few rows are learned from in enough steps; means and the five largest values are the code's, where the equations have sums and one value; there is one view of each row, where the authors' code holds a strongly augmented image's features to a weakly augmented one's.
 // Source:  chen2024understanding, eq. (2)-(5); its code for the weights.
 // Claim:   claims/probe/nmtune.go.
 type NMTune struct {
-	// Consistency weighs how far features may turn away from the given ones; the paper's is 1.
+	// Consistency weighs how far features may turn away from the given ones, a mean over rows and columns; the code's is 1.
 	Consistency float64 `default:"1" range:"(0,1e6]"`
 	// Decorrelation weighs squared covariances between features; the code's is 0.04.
 	Decorrelation float64 `default:"0.04" range:"(0,1e6]"`
-	// Dominance weighs the share of the largest singular value; the code's is 0.001.
+	// Dominance weighs the mean share of the five largest singular values, of half of them where there are fewer than ten; the code's is 0.001.
 	Dominance float64 `default:"0.001" range:"(0,1e6]"`
 	// NoRegularizers leaves all three out: a plain network, the paper's baseline.
 	NoRegularizers bool
@@ -103,7 +103,7 @@ func (c NMTune) regularizers(g *net.Graph, x, z *net.Node) (*net.Node, func([]fl
 		return g.Div(v, g.Sqrt(g.Scale(g.SumKept(g.Mul(v, v), 1), 1, nmtuneSmall)))
 	}
 	apart := g.Sub(unit(x), unit(z))
-	loss := g.Scale(g.Sum(g.Mul(apart, apart)), c.Consistency/float64(b), 0)
+	loss := g.Scale(g.Sum(g.Mul(apart, apart)), c.Consistency/float64(b*d), 0)
 
 	centred := g.Sub(z, g.MeanKept(z, 0))
 	covariance := g.Scale(g.MatMul(centred, centred, true, false), 1/float64(max(b-1, 1)), 0) // D×D
@@ -129,8 +129,12 @@ func (c NMTune) regularizers(g *net.Graph, x, z *net.Node) (*net.Node, func([]fl
 	}
 }
 
-// nmtuneSlope writes the derivative of −σ₁/Σσ by z (b×d): −u₁v₁ᵀ/S + (σ₁/S²)·UVᵀ with S = Σσ, from the eigenvectors of the
-// smaller of the two Gram matrices. Directions below a millionth of the largest are left out: the Gram matrix does not know them.
+// nmtuneLargest is how many singular values are to dominate, half of all at most: the share of all of them says nothing.
+const nmtuneLargest = 5
+
+// nmtuneSlope writes the derivative of −mean(σ₁…σ₅)/Σσ by z (b×d): with S = Σσ and m = Σ of the five over 5·S, that is
+// Σ_i u_iv_iᵀ·(m − [i ≤ 5]/5)/S, from the eigenvectors of the smaller of the two Gram matrices. Directions below a millionth
+// of the largest are left out: the Gram matrix does not know them.
 func nmtuneSlope(slope, z []float32, b, d int) {
 	x := make([]float64, b*d)
 	for i, v := range z {
@@ -144,19 +148,16 @@ func nmtuneSlope(slope, z []float32, b, d int) {
 	if !ok {
 		return
 	}
-	top, sum := 0, 0.0
-	sigma := make([]float64, k)
+	most := min(nmtuneLargest, max(1, k/2)) // values come in ascending order
+	sigma, sum, mean := make([]float64, k), 0.0, 0.0
 	for i, v := range values {
-		sigma[i] = math.Sqrt(max(v, 0))
-		if sigma[i] > sigma[top] {
-			top = i
-		}
-	}
-	for i, s := range sigma {
-		if s < 1e-6*sigma[top] {
-			sigma[i] = 0
+		if s := math.Sqrt(max(v, 0)); s > 1e-6*math.Sqrt(max(values[k-1], 0)) {
+			sigma[i] = s
 		}
 		sum += sigma[i]
+		if i >= k-most {
+			mean += sigma[i] / float64(most)
+		}
 	}
 	if sum == 0 {
 		return
@@ -168,9 +169,9 @@ func nmtuneSlope(slope, z []float32, b, d int) {
 		if sigma[i] == 0 {
 			continue
 		}
-		f := sigma[top] / (sum * sum)
-		if i == top {
-			f -= 1 / sum
+		f := mean / (sum * sum)
+		if i >= k-most {
+			f -= 1 / (float64(most) * sum)
 		}
 		for j := range k {
 			scaled[j*k+i] = vectors[j*k+i] * f / sigma[i]
