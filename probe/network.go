@@ -29,15 +29,18 @@ type networkBuild func(g *net.Graph, x *net.Node, k int) (logits, features *net.
 const (
 	networkFar   = 1e6 // rows are cut off so many standard deviations from the mean
 	networkBlock = 256 // rows that are predicted at a time
+	networkBatch = 64  // rows of a step
 	networkParts = 8   // an epoch has at least as many batches, where there are as many rows
 	networkSteps = 500 // few rows are gone through so often that there are as many steps
 )
 
 // networkRecipe is how a network is trained.
 type networkRecipe struct {
-	epochs, batch int
-	rate, decay   float64
-	seed          uint64
+	// channel says which columns share a mean: those with the same number; nil: none.
+	channel     func(column int) int
+	epochs      int
+	rate, decay float64
+	seed        uint64
 	// extra returns what is added to the cross-entropy of a batch, and what has to be set before a pass on standardised rows,
 	// given b×D; either may be nil.
 	extra func(g *net.Graph, x, features *net.Node) (loss *net.Node, feed func(x []float32) error)
@@ -68,12 +71,12 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 		place[i] = int32(labels[at])
 	}
 	m := &network{classes: classes, params: net.NewParams(c.seed), build: build}
-	if err := m.measure(sorted); err != nil {
+	if err := m.measure(sorted, c.channel); err != nil {
 		return nil, nil, err
 	}
 	rows := m.rows(sorted)
 	failed := error(nil)
-	batch := min(c.batch, max(2, n/networkParts))
+	batch := min(networkBatch, max(2, n/networkParts))
 	perEpoch := (n + batch - 1) / batch
 	trainer, err := net.NewTrainer(net.Loop{
 		Epochs: max(c.epochs, (networkSteps+perEpoch-1)/perEpoch), Batch: batch, Seed: c.seed,
@@ -117,16 +120,29 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 }
 
 // measure finds mean and scale.
-func (m *network) measure(in *data.Table) error {
+func (m *network) measure(in *data.Table, channel func(int) int) error {
 	n, d := in.Dims()
+	if channel == nil {
+		channel = func(j int) int { return j }
+	}
+	at, columns := make([]int, d), make([]float64, d) // of each column's channel: its first column, and how many it has
+	for j := d - 1; j >= 0; j-- {
+		at[channel(j)] = j
+		columns[channel(j)]++
+	}
 	m.first, m.shift = make([]float64, d), make([]float64, d)
-	for j, v := range in.Row(0) {
-		m.first[j] = float64(v)
+	mean := make([]float64, d) // of channels, from the first value
+	for j := range d {
+		m.first[j] = float64(in.Row(0)[at[channel(j)]])
 	}
 	for i := range n {
 		for j, v := range in.Row(i) {
-			m.shift[j] += (float64(v) - m.first[j]) / float64(n)
+			c := channel(j)
+			mean[c] += (float64(v) - m.first[j]) / (float64(n) * columns[c])
 		}
+	}
+	for j := range d {
+		m.shift[j] = mean[channel(j)]
 	}
 	variance := 0.0
 	for i := range n {

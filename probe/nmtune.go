@@ -46,8 +46,6 @@ type NMTune struct {
 	Width int `default:"4" range:"[1,64]" unit:"columns"`
 	// Epochs is how many times the rows are gone through; few rows as often as 500 steps need.
 	Epochs int `default:"30" range:"[1,100000]" unit:"passes"`
-	// Batch is how many rows a step sees, an eighth of all at most.
-	Batch int `default:"64" range:"[2,65536]" unit:"rows"`
 	// Rate is that of AdamW at the start.
 	Rate float64 `default:"0.001" range:"(0,1]"`
 	// Seed moves the first weights and the order of rows.
@@ -65,7 +63,7 @@ func (c NMTune) Fit(ctx context.Context, train *data.Table) (*NMTuneModel, error
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	recipe := networkRecipe{epochs: c.Epochs, batch: c.Batch, rate: c.Rate, decay: nmtuneDecay, seed: c.Seed}
+	recipe := networkRecipe{epochs: c.Epochs, rate: c.Rate, decay: nmtuneDecay, seed: c.Seed}
 	if !c.NoRegularizers {
 		recipe.extra = c.regularizers
 	}
