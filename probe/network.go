@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
@@ -56,16 +55,7 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 		return nil, nil, err
 	}
 	n, d := train.Dims()
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		if o := slices.Compare(train.Row(a), train.Row(b)); o != 0 {
-			return o
-		}
-		return labels[a] - labels[b]
-	})
+	order := sortedRows(train)
 	sorted, place := train.Pick(order), make([]int32, n)
 	for i, at := range order {
 		place[i] = int32(labels[at])
