@@ -5,12 +5,19 @@
 //	[RidgePath]        features, labels   in memory    the same, its penalty chosen by leaving out each row in turn
 //	[Logistic]         features, labels   many passes  many labels; the border between classes alone; solved to the optimum
 //	[LogitAdjustment]  features, labels   many passes  the same, with rare classes that matter as much as frequent ones
+//	[TauNormalization] features, labels   many passes  the same, by the lengths of the weights alone
+//	[PriorShift]       features, labels   many passes  the same, with the class shares of unlabelled rows from where it is used
+//	[GroupRobust]      features, labels   many passes  the same, with groups of rows, none of which is to be given up
 //	[LinearSVM]        features, labels   some passes  classes that planes separate, odd rows far on their own side; no probabilities of worth
 //	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns
 //	[QDA]              features, labels   one pass     the same, each of its own shape; far more rows a class than columns
 //	[NaiveBayes]       features, labels   one pass     a handful of labels, columns in any units that hardly correlate
 //	[RandomFeatures]   features, labels   in memory    no plane separates the classes, but a smooth border does
 //	[KNN]              features, labels   in memory    classes of any shape; what features are worth by themselves
+//	[ZeroShot]         names' embeddings  one pass     no labelled rows, but names of classes in the rows' space
+//	[TipAdapter]       both               one pass     the same, and 1 to 16 labelled rows a class
+//	[NMTune]           features, labels   many passes  thousands of labels, features of a model pre-trained on doubtful labels
+//	[MomentProbing]    tokens, labels     many passes  all tokens of a row are at hand, and classes differ in more than their mean
 //
 // The head of nearest class means is continual/prototypes, which also learns new classes.
 package probe

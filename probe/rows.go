@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
@@ -48,6 +50,25 @@ func labelled(in *data.Table) (classes []string, labels []int, err error) {
 		labels[i] = place[l]
 	}
 	return classes, labels, nil
+}
+
+// sortedRows returns the rows' numbers in an order that does not depend on the one in which they came: by their values, the name
+// of the class, and the group.
+func sortedRows(in *data.Table) []int {
+	n, _ := in.Dims()
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	groups := in.Groups()
+	slices.SortStableFunc(order, func(a, b int) int {
+		o := cmp.Or(slices.Compare(in.Row(a), in.Row(b)), strings.Compare(in.ClassName(a), in.ClassName(b)))
+		if o == 0 && groups != nil {
+			o = strings.Compare(groups[a], groups[b])
+		}
+		return o
+	})
+	return order
 }
 
 // centred returns the columns' means and variances, without losing digits far from zero.

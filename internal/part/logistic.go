@@ -16,7 +16,8 @@ type Logistic struct {
 	N, D, K int
 	X       []float32 // N×D; about centred, columns of about unit size
 	Labels  []int     // N, 0 to K−1
-	Weights []float64 // K: of each row of a class; they add up to one over all rows
+	Weights []float64 // K: of each row of a class; with Rows they add up to one over all rows
+	Rows    []float64 // N: what each row's weight is multiplied by; nil: by one
 	Penalty []float64 // D, > 0
 }
 
@@ -57,6 +58,15 @@ func (p *Logistic) Solve(ctx context.Context, theta []float64, small float64, ev
 	return objective, residual, made, nil
 }
 
+// weight is a row's.
+func (p *Logistic) weight(i int) float64 {
+	w := p.Weights[p.Labels[i]]
+	if p.Rows != nil {
+		w *= p.Rows[i]
+	}
+	return w
+}
+
 // Loss is the objective at theta.
 func (p *Logistic) Loss(theta []float64) float64 { return p.slope64(theta).Loss }
 
@@ -82,7 +92,7 @@ func logisticSlope[T num.Float](p *Logistic, theta []float64) Slope {
 				num.Gemm(false, false, hi-lo, k, d, 1, rows, d, w, k, 0, z, k)
 				for i := lo; i < hi; i++ {
 					row := z[(i-lo)*k : (i-lo+1)*k]
-					s.Loss += logisticRow(row, theta[d*k:], p.Labels[i], p.Weights[p.Labels[i]], s.Gradient[d*k:])
+					s.Loss += logisticRow(row, theta[d*k:], p.Labels[i], p.weight(i), s.Gradient[d*k:])
 				}
 				num.Gemm(true, false, d, k, hi-lo, 1, rows, d, z, k, 0, g, k)
 				for i, v := range g {

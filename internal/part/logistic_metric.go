@@ -85,7 +85,7 @@ func (p *Logistic) sample(theta []float64) logisticCurvature {
 			probability[c] = float64(v)
 		}
 		num.Softmax(probability, probability, 1)
-		weight := p.Weights[p.Labels[i*p.N/m.rows]] * float64(p.N) / float64(m.rows)
+		weight := p.weight(i*p.N/m.rows) * float64(p.N) / float64(m.rows)
 		for c, v := range probability {
 			// Rows that are sure of their class now may not be so a step on.
 			m.curvature[i*k+c] = weight * max(v*(1-v), 1e-5)
