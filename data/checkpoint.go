@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
+	"weak"
 )
 
 // DType is the type of a tensor's elements, named as in safetensors.
@@ -43,6 +45,7 @@ type Tensor struct {
 	data  []byte
 	load  func() ([]byte, error)
 	fill  func(dst []byte, lo int) error
+	last  *atomic.Pointer[weak.Pointer[[]byte]] // what load gave, while the garbage collector leaves it
 }
 
 // NewTensor makes a tensor over raw little-endian bytes, which it keeps.
@@ -65,7 +68,7 @@ func LazyTensor(dtype DType, shape []int, load func() ([]byte, error)) (Tensor, 
 	if _, err := byteLength(dtype, shape); err != nil {
 		return Tensor{}, err
 	}
-	return Tensor{DType: dtype, Shape: shape, load: load}, nil
+	return Tensor{DType: dtype, Shape: shape, load: load, last: new(atomic.Pointer[weak.Pointer[[]byte]])}, nil
 }
 
 // StreamTensor makes a tensor any stretch of which can be fetched or computed by itself: fill writes to dst, a whole number of
@@ -255,3 +258,28 @@ type Checkpoints []*Checkpoint
 
 // Kind says that Checkpoints is a noun.
 func (Checkpoints) Kind() Kind { return KindCheckpoints }
+
+// Resolved stores an alias as a tensor in its own right where another of the checkpoints stores one of that name: the two are tied in
+// one and not in the other, so what is made of both cannot have them tied. Checkpoints are copied before they are changed.
+func (list Checkpoints) Resolved() Checkpoints {
+	stored := map[string]bool{}
+	for _, c := range list {
+		for name := range c.Tensors {
+			stored[name] = true
+		}
+	}
+	out := slices.Clone(list)
+	for i, c := range list {
+		for alias, name := range c.Aliases() {
+			if !stored[alias] {
+				continue
+			}
+			if out[i] == c {
+				out[i] = &Checkpoint{Meta: maps.Clone(c.Meta), Tensors: maps.Clone(c.Tensors)}
+			}
+			out[i].Tensors[alias] = c.Tensors[name]
+			delete(out[i].Meta, alias)
+		}
+	}
+	return out
+}

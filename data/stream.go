@@ -1,12 +1,15 @@
 package data
 
-import "fmt"
+import (
+	"fmt"
+	"weak"
+)
 
 // piece is how many bytes of a tensor are looked at together: enough for a disk's full speed, few enough to have several at hand.
 const piece = 4 << 20
 
 // Fill writes the elements from number lo on to dst, which holds a whole number of them. A tensor that was made by [LazyTensor]
-// is fetched as a whole for it.
+// is fetched as a whole for it, and again once the garbage collector has taken it.
 // Errors: ErrShape beyond the last element; what fetching fails with.
 func (t Tensor) Fill(dst []byte, lo int) error {
 	size := t.DType.Size()
@@ -16,10 +19,22 @@ func (t Tensor) Fill(dst []byte, lo int) error {
 	if t.fill != nil {
 		return t.fill(dst, lo)
 	}
+	if t.load == nil {
+		copy(dst, t.data[lo*size:])
+		return nil
+	}
+	if p := t.last.Load(); p != nil {
+		if b := p.Value(); b != nil {
+			copy(dst, (*b)[lo*size:])
+			return nil
+		}
+	}
 	b, err := t.Bytes()
 	if err != nil {
 		return err
 	}
+	p := weak.Make(&b)
+	t.last.Store(&p)
 	copy(dst, b[lo*size:])
 	return nil
 }
@@ -84,4 +99,26 @@ func (t Tensor) Pieces(use func(b []byte) error) error {
 		}
 	}
 	return failed
+}
+
+// As is the tensor in another floating-point type, rounded to nearest as it is asked for.
+func (t Tensor) As(to DType) Tensor {
+	shape, from := t.Shape, t
+	return must(StreamTensor(to, shape, func(dst []byte, lo int) error {
+		n := len(dst) / to.Size()
+		if n == 0 {
+			return nil
+		}
+		const stretch = 1 << 14
+		raw, wide := make([]byte, min(n, stretch)*from.DType.Size()), make([]float64, min(n, stretch))
+		for at := 0; at < n; at += stretch {
+			k := min(stretch, n-at)
+			if err := from.Fill(raw[:k*from.DType.Size()], lo+at); err != nil {
+				return err
+			}
+			from.DType.Widen(wide[:k], raw)
+			to.Narrow(dst[at*to.Size():], wide[:k])
+		}
+		return nil
+	}))
 }

@@ -47,7 +47,7 @@ func (s sources) align() (sources, error) {
 			return s, fmt.Errorf("%w: %s is missing", method.ErrInput, s.who[i])
 		}
 	}
-	s.list = resolved(s.list)
+	s.list = s.list.Resolved()
 	var found []string
 	first := s.list[0]
 	for i, c := range s.list {
@@ -87,31 +87,6 @@ func (s sources) align() (sources, error) {
 		more = fmt.Sprintf("; and %d more", rest)
 	}
 	return s, fmt.Errorf("%w: the %d checkpoints are not of one architecture, %d differences: %s%s", data.ErrShape, len(s.list), len(found), strings.Join(found[:min(len(found), listed)], "; "), more)
-}
-
-// resolved stores an alias as a tensor in its own right where another checkpoint stores one of that name: the two are tied in one
-// checkpoint and not in the other, so the result cannot have them tied.
-func resolved(list data.Checkpoints) data.Checkpoints {
-	stored := map[string]bool{}
-	for _, c := range list {
-		for name := range c.Tensors {
-			stored[name] = true
-		}
-	}
-	out := slices.Clone(list)
-	for i, c := range list {
-		for alias, name := range c.Aliases() {
-			if !stored[alias] {
-				continue
-			}
-			if out[i] == c {
-				out[i] = &data.Checkpoint{Meta: maps.Clone(c.Meta), Tensors: maps.Clone(c.Tensors)}
-			}
-			out[i].Tensors[alias] = c.Tensors[name]
-			delete(out[i].Meta, alias)
-		}
-	}
-	return out
 }
 
 // equalTensors compares two tensors of one type and shape.

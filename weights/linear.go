@@ -81,6 +81,6 @@ func (c Linear) Apply(ctx context.Context, in LinearInput) (*data.Checkpoint, er
 func (Linear) Dialects() []Dialect {
 	return []Dialect{{Name: "linear", Others: "in", Parameters: []Parameter{
 		{Name: "weight", Flag: "weights", EachModel: true},
-		{Name: "normalize", Flag: "sum", Default: "false", Words: map[string]string{"true": "false", "false": "true"}},
+		named(sums, "normalize"),
 	}}}
 }

@@ -171,13 +171,17 @@ func tuned(ctx context.Context, base *data.Checkpoint, in data.Checkpoints, weig
 // vectorParameters are those that recipes give to all methods on task vectors: normalize turns the flag named, which may say the
 // opposite; rescale, too, has words of ours, or none where nothing is left out.
 func vectorParameters(normalize Parameter, rescale Parameter, more ...Parameter) []Parameter {
-	normalize.Name, rescale.Name = "normalize", "rescale"
 	return append([]Parameter{
 		{Name: "weight", Flag: "weights", EachModel: true},
 		{Name: "lambda", Flag: "scale", Default: "1"},
 		{Name: "int8_mask"},
-		normalize, rescale,
+		named(normalize, "normalize"), named(rescale, "rescale"),
 	}, more...)
+}
+
+func named(p Parameter, name string) Parameter {
+	p.Name = name
+	return p
 }
 
 // What recipes say of normalize where we have Average, and where we have Sum.

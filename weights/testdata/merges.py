@@ -12,8 +12,8 @@ tuned = [base + 0.3 * torch.randn(5, 8) for _ in range(3)]
 
 W = [0.5, 1.0, 0.25]
 CASES = [
-    ("linear", dict(weight=[0.1, 0.2, 0.3, 0.4])),
-    ("linear", dict(weight=[0.1, 0.2, 0.3, 0.4], normalize=False)),
+    ("linear", dict(weight=[0.1, 0.2, 0.3, 0.8])),
+    ("linear", dict(weight=[0.1, 0.2, 0.3, 0.8], normalize=False)),
     ("slerp", dict(t=0.3)),
     ("task_arithmetic", dict(weight=W)),
     ("task_arithmetic", {"weight": W, "normalize": True, "lambda": 0.5}),
