@@ -33,6 +33,7 @@ var storeys = []storey{
 	{2, "moments metric internal/world data/*"},
 	{3, "method data/open internal/golden"},
 	{4, "detect drift probe calibrate audit continual weights pretrain encode method/methodtest/saboteurs"},
+	{4.5, "weights/recipe"},
 	{5, "catalog method/methodtest"},
 	{5.5, "report catalog/bib"},
 	{6, "guard choose claims/claim"},
@@ -60,6 +61,7 @@ var lodgers = []struct{ path, homes string }{
 	{"golang.org/x/term", "cli"},
 	{"golang.org/x/text", "encode catalog/bib"},
 	{"github.com/kljensen/snowball", "internal/rank"},
+	{"go.yaml.in/yaml/v3", "weights/recipe"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
 }

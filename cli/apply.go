@@ -131,6 +131,9 @@ func runApply(e *env, cmd *cobra.Command, o *applyOptions) error {
 	if e.json && o.output == "-" {
 		return usage(cmd, "-o - and --json both want standard output")
 	}
+	if err := e.notOverInputs(o.output, c, shardBytes); err != nil {
+		return err
+	}
 	if err := e.writeCheckpoint(ctx, o.output, c); err != nil {
 		return err
 	}

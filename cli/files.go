@@ -168,7 +168,7 @@ func (e *env) writeCheckpoint(ctx context.Context, path string, c *data.Checkpoi
 	if path == "-" {
 		return safetensors.Write(&stoppable{ctx, e.stdout}, c)
 	}
-	if strings.HasSuffix(path, ".safetensors.index.json") {
+	if strings.HasSuffix(path, indexEnd) {
 		return open.WriteCheckpoint(ctx, path, c, shardBytes)
 	}
 	return atomic.Write(path, func(w io.Writer) error { return safetensors.Write(&stoppable{ctx, w}, c) })

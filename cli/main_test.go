@@ -184,7 +184,13 @@ func makePattern() error {
 			return err
 		}
 	}
-	for seed, name := range []string{"a", "b", "head"} {
+	if err := os.MkdirAll(filepath.Join(dir, "merged"), 0o777); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "recipe.yaml"), []byte(mergeRecipe), 0o666); err != nil {
+		return err
+	}
+	for seed, name := range []string{"a", "b", "head", "merged/model"} {
 		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
 			return err
 		}

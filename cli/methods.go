@@ -114,6 +114,8 @@ func paramKind(p method.Param) string {
 		return "integer"
 	case "[]int":
 		return "integers"
+	case "[]float64":
+		return "numbers"
 	case "bool":
 		return ""
 	}

@@ -18,6 +18,7 @@ var commands = []struct {
 	{"Methods", []func(*env) *cobra.Command{
 		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},
+	{"Checkpoints", []func(*env) *cobra.Command{newWeightsCommand}},
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
+	"weak"
 )
 
 // DType is the type of a tensor's elements, named as in safetensors.
@@ -42,6 +44,8 @@ type Tensor struct {
 	Shape []int
 	data  []byte
 	load  func() ([]byte, error)
+	fill  func(dst []byte, lo int) error
+	last  *atomic.Pointer[weak.Pointer[[]byte]] // what load gave, while the garbage collector leaves it
 }
 
 // NewTensor makes a tensor over raw little-endian bytes, which it keeps.
@@ -64,7 +68,17 @@ func LazyTensor(dtype DType, shape []int, load func() ([]byte, error)) (Tensor, 
 	if _, err := byteLength(dtype, shape); err != nil {
 		return Tensor{}, err
 	}
-	return Tensor{DType: dtype, Shape: shape, load: load}, nil
+	return Tensor{DType: dtype, Shape: shape, load: load, last: new(atomic.Pointer[weak.Pointer[[]byte]])}, nil
+}
+
+// StreamTensor makes a tensor any stretch of which can be fetched or computed by itself: fill writes to dst, a whole number of
+// elements long, the elements from number lo on. Readers of files and arithmetic element by element make such tensors, so that not
+// even one of them need be in memory as a whole. fill must be safe for concurrent use.
+func StreamTensor(dtype DType, shape []int, fill func(dst []byte, lo int) error) (Tensor, error) {
+	if _, err := byteLength(dtype, shape); err != nil {
+		return Tensor{}, err
+	}
+	return Tensor{DType: dtype, Shape: shape, fill: fill}, nil
 }
 
 func byteLength(dtype DType, shape []int) (int, error) {
@@ -92,7 +106,14 @@ func (t Tensor) Len() int {
 
 // Bytes returns the elements, little-endian. The caller must not change them.
 func (t Tensor) Bytes() ([]byte, error) {
-	if t.load == nil {
+	switch {
+	case t.fill != nil:
+		b := make([]byte, t.Len()*t.DType.Size())
+		if err := t.fill(b, 0); err != nil {
+			return nil, err
+		}
+		return b, nil
+	case t.load == nil:
 		return t.data, nil
 	}
 	b, err := t.load()
@@ -112,35 +133,7 @@ func (t Tensor) Float64s() ([]float64, error) {
 		return nil, err
 	}
 	out := make([]float64, t.Len())
-	le := binary.LittleEndian
-	for i := range out {
-		switch t.DType {
-		case F64:
-			out[i] = math.Float64frombits(le.Uint64(b[8*i:]))
-		case F32:
-			out[i] = float64(math.Float32frombits(le.Uint32(b[4*i:])))
-		case F16:
-			out[i] = float64(halfToFloat(le.Uint16(b[2*i:])))
-		case BF16:
-			out[i] = float64(math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16))
-		case I64:
-			out[i] = float64(int64(le.Uint64(b[8*i:])))
-		case I32:
-			out[i] = float64(int32(le.Uint32(b[4*i:])))
-		case I16:
-			out[i] = float64(int16(le.Uint16(b[2*i:])))
-		case I8:
-			out[i] = float64(int8(b[i]))
-		case U64:
-			out[i] = float64(le.Uint64(b[8*i:]))
-		case U32:
-			out[i] = float64(le.Uint32(b[4*i:]))
-		case U16:
-			out[i] = float64(le.Uint16(b[2*i:]))
-		case U8, Bool:
-			out[i] = float64(b[i])
-		}
-	}
+	t.DType.Widen(out, b)
 	return out, nil
 }
 
@@ -183,22 +176,8 @@ func Int64Tensor(v []int64, shape ...int) Tensor {
 
 // CastTensor stores v as a floating-point type, rounded to nearest, halves to even. It panics when shape and v do not fit or dtype is no float.
 func CastTensor(dtype DType, v []float64, shape ...int) Tensor {
-	b := make([]byte, 0, dtype.Size()*len(v))
-	le := binary.LittleEndian
-	for _, x := range v {
-		switch dtype {
-		case F64:
-			b = le.AppendUint64(b, math.Float64bits(x))
-		case F32:
-			b = le.AppendUint32(b, math.Float32bits(float32(x)))
-		case F16:
-			b = le.AppendUint16(b, roundHalf(x))
-		case BF16:
-			b = le.AppendUint16(b, roundBrain(x))
-		default:
-			panic("data: CastTensor to " + string(dtype))
-		}
-	}
+	b := make([]byte, dtype.Size()*len(v))
+	dtype.Narrow(b, v)
 	return must(NewTensor(dtype, shape, b))
 }
 
@@ -217,6 +196,21 @@ type Checkpoint struct {
 
 // Kind says that a Checkpoint is a noun.
 func (*Checkpoint) Kind() Kind { return KindCheckpoint }
+
+// Aliases returns further names of tensors, each with the name under which the tensor is stored. In safetensors no two tensors may
+// share bytes, so tied ones (an embedding and the output layer that is the same matrix) are stored once; PyTorch's save_model
+// writes the names that it left out into the metadata, and that is what an alias is here: a metadata key that names no tensor, whose
+// text names one.
+func (c *Checkpoint) Aliases() map[string]string {
+	found := map[string]string{}
+	for key, text := range c.Meta {
+		_, stored := c.Tensors[key]
+		if _, ok := c.Tensors[text]; ok && !stored {
+			found[key] = text
+		}
+	}
+	return found
+}
 
 // Names returns the tensor names, sorted.
 func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.Tensors)) }
@@ -264,3 +258,28 @@ type Checkpoints []*Checkpoint
 
 // Kind says that Checkpoints is a noun.
 func (Checkpoints) Kind() Kind { return KindCheckpoints }
+
+// Resolved stores an alias as a tensor in its own right where another of the checkpoints stores one of that name: the two are tied in
+// one and not in the other, so what is made of both cannot have them tied. Checkpoints are copied before they are changed.
+func (list Checkpoints) Resolved() Checkpoints {
+	stored := map[string]bool{}
+	for _, c := range list {
+		for name := range c.Tensors {
+			stored[name] = true
+		}
+	}
+	out := slices.Clone(list)
+	for i, c := range list {
+		for alias, name := range c.Aliases() {
+			if !stored[alias] {
+				continue
+			}
+			if out[i] == c {
+				out[i] = &Checkpoint{Meta: maps.Clone(c.Meta), Tensors: maps.Clone(c.Tensors)}
+			}
+			out[i].Tensors[alias] = c.Tensors[name]
+			delete(out[i].Meta, alias)
+		}
+	}
+	return out
+}

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -114,5 +115,74 @@ func TestTensorRefuses(t *testing.T) {
 	}
 	if v, _, err := c.Floats("w", -1, 2); err != nil || !slices.Equal(v, []float64{1, 2}) {
 		t.Errorf("any rows: %v %v", v, err)
+	}
+}
+
+func TestTensorsInPieces(t *testing.T) {
+	n := 3*piece/2 + 1 // three and a half pieces of 16-bit elements
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = float64(i%509) / 8
+	}
+	whole := CastTensor(F16, v, n)
+	want, _ := whole.Bytes()
+	fills := 0
+	stream, err := StreamTensor(F16, []int{n}, func(dst []byte, lo int) error {
+		fills++
+		copy(dst, want[2*lo:])
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lazy, err := LazyTensor(F16, []int{n}, func() ([]byte, error) { return want, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tensor := range map[string]Tensor{"whole": whole, "lazy": lazy, "stream": stream} {
+		var got []byte
+		if err := tensor.Pieces(func(b []byte) error { got = append(got, b...); return nil }); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %v, %d bytes of %d", name, err, len(got), len(want))
+		}
+		some := make([]byte, 10)
+		if err := tensor.Fill(some, n-5); err != nil || !bytes.Equal(some, want[len(want)-10:]) {
+			t.Errorf("%s: % x %v", name, some, err)
+		}
+		if err := tensor.Fill(some, n-4); !errors.Is(err, ErrShape) {
+			t.Errorf("%s: beyond the end: %v", name, err)
+		}
+		if err := tensor.Fill(some[:3], 0); !errors.Is(err, ErrShape) {
+			t.Errorf("%s: half an element: %v", name, err)
+		}
+		stop := errors.New("stop")
+		if err := tensor.Pieces(func([]byte) error { return stop }); err != stop {
+			t.Errorf("%s: %v, want the user's error", name, err)
+		}
+	}
+	if fills < 6 {
+		t.Errorf("the stream was filled %d times, want it in pieces", fills)
+	}
+	bad := errors.New("bad disk")
+	broken, err := StreamTensor(F16, []int{n}, func(_ []byte, lo int) error {
+		if lo > 0 {
+			return bad
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := 0
+	if err := broken.Pieces(func([]byte) error { pieces++; return nil }); err != bad || pieces != 1 {
+		t.Errorf("%v after %d pieces, want the error after one", err, pieces)
+	}
+}
+
+func TestAliases(t *testing.T) {
+	c := &Checkpoint{Meta: map[string]string{"head": "embed", "format": "pt", "body": "embed"}, Tensors: map[string]Tensor{
+		"embed": Float64Tensor([]float64{1}, 1), "body": Float64Tensor([]float64{2}, 1),
+	}}
+	if a := c.Aliases(); len(a) != 1 || a["head"] != "embed" {
+		t.Errorf("aliases %v, want head of embed alone", a)
 	}
 }

@@ -27,10 +27,8 @@ func roundHalf(x float64) uint16 {
 	case a < 0x1p-14: // subnormal: a multiple of 2^-24; 1024 of them carry into the smallest normal number by themselves
 		return sign | uint16(math.RoundToEven(a*0x1p24))
 	}
-	_, e := math.Frexp(a)
-	step := math.Ldexp(1, e-11)
-	q := uint16(math.RoundToEven(a / step)) // 1024..2048; 2048 carries into the exponent
-	return sign | (uint16(e+14)<<10 + (q - 1024))
+	// The exponent's bias falls from 1023 to 15 and the fraction from 52 bits to 10; a carry runs into the exponent by itself.
+	return sign | uint16(roundedShift(math.Float64bits(a)-1008<<52, 42))
 }
 
 // roundBrain rounds to bfloat16, halves to even, straight from float64.
@@ -45,8 +43,8 @@ func roundBrain(x float64) uint16 {
 	case a < 0x1p-126:
 		return sign | uint16(math.RoundToEven(a*0x1p133))
 	}
-	_, e := math.Frexp(a)
-	step := math.Ldexp(1, e-8)
-	q := uint16(math.RoundToEven(a / step)) // 128..256; 256 carries into the exponent
-	return sign | (uint16(e+126)<<7 + (q - 128))
+	return sign | uint16(roundedShift(math.Float64bits(a)-896<<52, 45)) // bias 1023 to 127, fraction 52 bits to 7
 }
+
+// roundedShift returns b/2^n rounded to nearest, halves to even.
+func roundedShift(b uint64, n int) uint64 { return (b + (1<<(n-1) - 1) + b>>n&1) >> n }

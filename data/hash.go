@@ -32,11 +32,11 @@ func (c *Checkpoint) Hash() (string, error) {
 		word([]byte(name))
 		word([]byte(t.DType))
 		word(fmt.Append(nil, t.Shape))
-		b, err := t.Bytes()
+		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(t.Len()*t.DType.Size())))
+		err := t.Pieces(func(b []byte) error { h.Write(b); return nil })
 		if err != nil {
 			return "", fmt.Errorf("tensor %q: %w", name, err)
 		}
-		word(b)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

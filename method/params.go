@@ -19,7 +19,7 @@ import (
 //	Ridge float64 `default:"1e-6" range:"(0,1]" unit:"variance"`
 //	Strategy string `default:"uniform" enum:"uniform,greedy"`
 //
-// Fields are float64, int, uint64, bool, string (with enum) or []int (comma-separated). Zero is honest: a field with a
+// Fields are float64, int, uint64, bool, string (with enum), []int or []float64 (comma-separated). Zero is honest: a field with a
 // default has a range without zero, so that zero can only mean "the default"; a field whose zero is legal has no default.
 type Param struct {
 	Field, Name, Type, Default, Range, Unit string
@@ -52,7 +52,7 @@ func kebab(name string) string {
 func params(t reflect.Type) (ps []Param) {
 	for f := range fields(t) {
 		switch f.Type {
-		case reflect.TypeFor[float64](), reflect.TypeFor[int](), reflect.TypeFor[uint64](), reflect.TypeFor[bool](), reflect.TypeFor[string](), reflect.TypeFor[[]int]():
+		case reflect.TypeFor[float64](), reflect.TypeFor[int](), reflect.TypeFor[uint64](), reflect.TypeFor[bool](), reflect.TypeFor[string](), reflect.TypeFor[[]int](), reflect.TypeFor[[]float64]():
 		default:
 			panic("method: " + t.String() + "." + f.Name + " has a type that no flag can set")
 		}
@@ -138,6 +138,18 @@ func (p Param) set(v reflect.Value, text string) error {
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Float64 {
+			var xs []float64
+			for _, part := range strings.Split(text, ",") {
+				x, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+				if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+					return fail("a list of finite numbers")
+				}
+				xs = append(xs, x)
+			}
+			v.Set(reflect.ValueOf(xs))
+			break
+		}
 		var xs []int
 		for _, part := range strings.Split(text, ",") {
 			x, err := strconv.Atoi(strings.TrimSpace(part))
@@ -175,7 +187,13 @@ func (p Param) check(v reflect.Value) error {
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			if err := outside(float64(v.Index(i).Int())); err != nil {
+			var x float64
+			if e := v.Index(i); e.CanInt() {
+				x = float64(e.Int())
+			} else if x = e.Float(); math.IsNaN(x) || math.IsInf(x, 0) {
+				return fmt.Errorf("%w: --%s holds %v, which is not a finite number", ErrConfig, p.Name, x)
+			}
+			if err := outside(x); err != nil {
 				return err
 			}
 		}

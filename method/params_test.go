@@ -100,7 +100,7 @@ func panics(f func()) (text string) {
 }
 
 func TestParamsRefuseWhatNoFlagCanSet(t *testing.T) {
-	type badType struct{ Weights []float64 }
+	type badType struct{ Weights []string }
 	type badRange struct {
 		Ridge float64 `range:"0 to 1"`
 	}
@@ -154,5 +154,37 @@ func TestReadyDoesNotShareDefaults(t *testing.T) {
 	a.Layers[0] = 7
 	if !slices.Equal(b.Layers, []int{1, 2}) {
 		t.Errorf("two configurations share their default list: %v", b.Layers)
+	}
+}
+
+func TestListsOfNumbers(t *testing.T) {
+	type lists struct {
+		Weights []float64 `default:"1" range:"[0,2]"`
+	}
+	p := params(reflect.TypeFor[lists]())[0]
+	if p.Type != "[]float64" {
+		t.Fatalf("type %q", p.Type)
+	}
+	var c lists
+	if err := Ready(&c); err != nil || !slices.Equal(c.Weights, []float64{1}) {
+		t.Errorf("the default: %v (%v)", c.Weights, err)
+	}
+	set := func(text string) ([]float64, error) {
+		c := lists{}
+		if err := p.set(reflect.ValueOf(&c).Elem().Field(0), text); err != nil {
+			return nil, err
+		}
+		return c.Weights, Ready(&c)
+	}
+	if have, err := set("0, 0.5,2"); err != nil || !slices.Equal(have, []float64{0, 0.5, 2}) {
+		t.Errorf("%v (%v)", have, err)
+	}
+	for text, want := range map[string]string{"1,x": "a list of finite numbers", "NaN": "a list of finite numbers", "": "a list of finite numbers", "1,2.5": "--weights = 2.5 lies outside [0,2]"} {
+		if _, err := set(text); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if err := Ready(&lists{[]float64{math.Inf(1)}}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "not a finite number") {
+		t.Errorf("infinity: %v", err)
 	}
 }

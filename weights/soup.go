@@ -54,9 +54,11 @@ func (c Soup) Apply(ctx context.Context, in SoupInput) (*data.Checkpoint, error)
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := align(in.In); err != nil {
+	aligned, err := numbered(in.In).align()
+	if err != nil {
 		return nil, err
 	}
+	in.In = aligned.list
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -90,7 +92,13 @@ func soupOf(in data.Checkpoints, chosen []int, strategy string) (*data.Checkpoin
 	for _, i := range chosen {
 		from = append(from, in[i])
 	}
-	out, err := blend(from, func(i int) int { return chosen[i] + 1 }, func(_ string, dst []float64, src [][]float64) { mean(dst, src) })
+	who := make([]string, len(chosen))
+	for k, i := range chosen {
+		who[k] = fmt.Sprintf("checkpoint %d", i+1)
+	}
+	out, err := sources{from, who}.blend(func(*strand) (kernel, error) {
+		return func(dst []float64, src [][]float64, _ int) { mean(dst, src) }, nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -239,8 +247,9 @@ func (s *soupSearch) set(free []float64) {
 // mixed returns the checkpoint of the present weights.
 func (s *soupSearch) mixed() (*data.Checkpoint, error) {
 	group, weights := s.group, s.weights
-	return blend(s.in, func(i int) int { return i + 1 }, func(name string, dst []float64, src [][]float64) {
-		mix(dst, src, weights[group(name)])
+	return numbered(s.in).blend(func(t *strand) (kernel, error) {
+		w := weights[group(t.name)]
+		return func(dst []float64, src [][]float64, _ int) { mix(dst, src, w) }, nil
 	})
 }
 

@@ -3,6 +3,11 @@
 //
 //	which one?   takes                              when
 //	[Soup]       checkpoints of one architecture    fine-tuned from one start; wanted is one model as good as their ensemble
+//	[Linear]     the same, with weights             you know how much each should count
+//	[Slerp], [Karcher]   two, or several            a mean on the sphere, which keeps norms
+//	[ModelStock] a base and two or more copies      copies of one recipe; wanted is their centre, without held-out rows
+//	[TaskArithmetic]     a base and tuned ones      tasks are to be added up, or taken away
+//	[TIES], [DARE], [DELLA], [Breadcrumbs]   the same   tasks that get into each other's way
 //
 // What a strategy must score or differentiate comes in as an evaluator: a [Holdout] of rows for multilayer perceptrons,
 // anything else that implements [data.Evaluator] for other networks.

@@ -55,6 +55,20 @@ func inFolder(dir string) (string, error) {
 // closers are the files that a checkpoint reads from.
 type closers []*input
 
+// Files is what [Checkpoint] returns to be closed: it also says which files tensors are read from.
+type Files interface {
+	io.Closer
+	Paths() []string
+}
+
+// Paths names the files.
+func (c closers) Paths() (paths []string) {
+	for _, in := range c {
+		paths = append(paths, in.path)
+	}
+	return paths
+}
+
 // Close closes them all.
 func (c closers) Close() error {
 	for _, in := range c {

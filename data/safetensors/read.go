@@ -52,12 +52,12 @@ func Read(at io.ReaderAt, size int64) (*data.Checkpoint, error) {
 	c := &data.Checkpoint{Meta: meta, Tensors: make(map[string]data.Tensor, len(entries))}
 	for _, e := range entries {
 		n := e.Place[1] - e.Place[0]
-		t, err := data.LazyTensor(data.DType(*e.DType), *e.Shape, func() ([]byte, error) {
-			b := make([]byte, n)
-			if got, err := at.ReadAt(b, e.offset); got < len(b) {
-				return nil, fmt.Errorf("tensor %q: %w", e.name, early(err))
+		each := int64(data.DType(*e.DType).Size())
+		t, err := data.StreamTensor(data.DType(*e.DType), *e.Shape, func(dst []byte, lo int) error {
+			if got, err := at.ReadAt(dst, e.offset+int64(lo)*each); got < len(dst) {
+				return fmt.Errorf("tensor %q: %w", e.name, early(err))
 			}
-			return b, nil
+			return nil
 		})
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", e.name, err)

@@ -236,6 +236,13 @@ func TestShards(t *testing.T) {
 	if err != nil || !slices.Equal(d.Names(), c.Names()) || !maps.Equal(d.Meta, c.Meta) {
 		t.Errorf("joined %v %v", d, err)
 	}
+	// An index may list a tied tensor under the name that its shard left out.
+	y.Weights["tied"] = x.Files()[1]
+	shards[x.Files()[1]].Meta = map[string]string{"format": "pt", "tied": "c"}
+	if d, err := y.Join(shards); err != nil || d.Aliases()["tied"] != "c" || len(d.Tensors) != 4 {
+		t.Errorf("with an alias: %v %v", d, err)
+	}
+	delete(y.Weights, "tied")
 	delete(shards[x.Files()[1]].Tensors, "c")
 	if _, err := y.Join(shards); !errors.Is(err, data.ErrFormat) || !strings.Contains(err.Error(), `tensor "c" is missing in model-00002`) {
 		t.Errorf("a missing tensor: %v", err)

@@ -39,7 +39,8 @@ func (x *Index) Files() []string {
 	return slices.Compact(slices.Sorted(maps.Values(x.Weights)))
 }
 
-// Join puts shards, by file name, together into one checkpoint. Where shards' metadata differ, the first file's holds.
+// Join puts shards, by file name, together into one checkpoint. Where shards' metadata differ, the first file's holds. A name that a
+// shard has as an alias only (see [data.Checkpoint.Aliases]) stays one.
 // Errors: ErrFormat when a shard lacks a tensor that the index says it has.
 func (x *Index) Join(shards map[string]*data.Checkpoint) (*data.Checkpoint, error) {
 	c := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
@@ -53,6 +54,9 @@ func (x *Index) Join(shards map[string]*data.Checkpoint) (*data.Checkpoint, erro
 	for _, name := range slices.Sorted(maps.Keys(x.Weights)) {
 		file := x.Weights[name]
 		t, ok := shards[file].Tensors[name]
+		if _, tied := shards[file].Aliases()[name]; tied {
+			continue
+		}
 		if !ok {
 			return nil, fmt.Errorf("tensor %q is missing in %s, where the index says it is: %w", name, file, data.ErrFormat)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // Write writes a checkpoint. The header lists tensors by name; their bytes lie in order of element size, largest first, then
-// name, so that every tensor is aligned to its elements. One tensor at a time is asked for its bytes.
+// name, so that every tensor is aligned to its elements. One tensor at a time is asked for its bytes, in pieces if it can.
 // Errors: ErrWrite on a tensor named __metadata__ or of an unknown type; what a lazy tensor or w fails with, with its name.
 func Write(w io.Writer, c *data.Checkpoint) error {
 	order := layout(c)
@@ -26,11 +26,12 @@ func Write(w io.Writer, c *data.Checkpoint) error {
 		return err
 	}
 	for _, name := range order {
-		b, err := c.Tensors[name].Bytes()
-		if err != nil {
+		var full error // the writer's errors are no tensor's
+		err := c.Tensors[name].Pieces(func(b []byte) error { _, full = w.Write(b); return full })
+		if err != nil && full == nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
-		if _, err := w.Write(b); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/moments"
@@ -122,7 +123,7 @@ func checkConfigUntouched(t *T) {
 	flags := map[string]string{}
 	for _, p := range t.Spec.Params {
 		for _, text := range alternatives(t.Spec, p) {
-			if p.Type == "[]int" {
+			if strings.HasPrefix(p.Type, "[]") {
 				flags[p.Name] = text // the last one that is legal: unsorted where any is
 			}
 		}

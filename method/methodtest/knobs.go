@@ -20,6 +20,8 @@ func alternatives(s method.Spec, p method.Param) (texts []string) {
 		candidates = []string{"a", "b"}
 	case p.Type == "[]int":
 		candidates = []string{"1,3", "1", "2", "0,1", "1,2", "3,1,2"} // the first adds up to the toys' four columns
+	case p.Type == "[]float64":
+		candidates = []string{"0.5", "0.25", "2", "0.7,0.4,0.3,0.6", "1"} // the lists have as many as the toys have checkpoints
 	default:
 		number := func(x float64) { candidates = append(candidates, strconv.FormatFloat(x, 'g', -1, 64)) }
 		if d, err := strconv.ParseFloat(p.Default, 64); err == nil {

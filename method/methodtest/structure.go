@@ -112,13 +112,13 @@ func checkZeroIsHonest(t *T) {
 			zero = true
 		case "float64", "int", "uint64":
 			zero = p.AllowsZero()
-		case "[]int":
+		case "[]int", "[]float64":
 			zero = false // an empty list can only be one that was not given
 		}
 		switch {
 		case p.Default != "" && zero:
 			t.Errorf("field %s: zero is legal (%s%s) and yet stands for the default %s: nobody can ask for it", p.Field, p.Type, p.Range, p.Default)
-		case p.Default == "" && !zero && p.Type != "[]int" && !(p.Type == "string" && p.Enum == nil):
+		case p.Default == "" && !zero && !strings.HasPrefix(p.Type, "[]") && !(p.Type == "string" && p.Enum == nil):
 			t.Errorf("field %s: zero is outside %s%s and there is no default", p.Field, p.Range, strings.Join(p.Enum, ","))
 		}
 		if p.Default == "" {

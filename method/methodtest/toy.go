@@ -170,6 +170,9 @@ func (r recipe) head() *data.Checkpoint {
 // encoderSlot is the input that is a whole network on the rows of the tables beside it.
 const encoderSlot = "encoder"
 
+// toSlot is the input that a map goes to from a checkpoint beside it: another one.
+const toSlot = "to"
+
 // encoderFor is a network of two linear layers on rows of d columns, with six features.
 func encoderFor(d int) *data.Checkpoint {
 	const hidden, features = 8, 6
@@ -313,6 +316,8 @@ func bundle(s method.Spec, r recipe, table func(slot string) *data.Table) data.B
 				in[slot.Name] = r.head()
 			case encoderSlot:
 				in[slot.Name] = encoderFor(r.d)
+			case toSlot:
+				in[slot.Name] = weights(seed, 1)
 			}
 		case data.KindCheckpoints:
 			list := data.Checkpoints{}
