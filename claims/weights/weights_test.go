@@ -93,3 +93,40 @@ func TestEnsembleOfOneAndOfOpposites(t *testing.T) {
 		t.Errorf("opposites: %v, want a tenth (%v)", a, err)
 	}
 }
+
+func TestMaskedTuningKeepsZeros(t *testing.T) {
+	in := images(t, 60)
+	p := claim.Perceptron{Net: net.New(1, 784, 6, 10)}
+	mask := maskOf(p)
+	for name, m := range mask {
+		for i := range m {
+			if (i+len(name))%3 == 0 {
+				m[i] = 0
+			}
+		}
+	}
+	loop := net.Loop{Epochs: 2, Batch: 20, Optimiser: net.Optimiser{Rule: net.SGD, Rate: 0.05, Momentum: 0.9}}
+	tuned, err := tuneMasked(t.Context(), masked(p, mask), mask, in, loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := tuneMasked(t.Context(), p, nil, in, loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, tensor := range tuned.Tensors() {
+		moved := false
+		for i, v := range tensor.Values {
+			if m := mask[tensor.Name]; m != nil && m[i] == 0 && v != 0 {
+				t.Fatalf("%s[%d] is %g under a mask of zero", tensor.Name, i, v)
+			}
+			moved = moved || v != 0 && v != p.Tensors()[k].Values[i]
+		}
+		if !moved || slices.Equal(free.Tensors()[k].Values, p.Tensors()[k].Values) {
+			t.Errorf("%s did not learn", tensor.Name)
+		}
+	}
+	if o := essSparsityOverlap(mask, mask); o < 0.999999 || o > 1.000001 {
+		t.Errorf("overlap of a mask with itself %g", o)
+	}
+}
