@@ -130,3 +130,35 @@ func TestMaskedTuningKeepsZeros(t *testing.T) {
 		t.Errorf("overlap of a mask with itself %g", o)
 	}
 }
+
+func TestPrunedCharactersStaySparse(t *testing.T) {
+	params := net.NewParams(1)
+	masks := map[string][]float32{"hidden": {1, 1, 1, 1}, "out": {1, 1, 1, 1}}
+	for name, v := range map[string][]float32{"hidden.weight": {1, -2, 3, -4}, "out.weight": {0.5, 5, -6, 7}} {
+		if err := params.Put(net.Tensor{Name: name, Shape: []int{4, 1}, Values: v}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pruneSmallest(params, masks, 0.25)
+	copy(params.Get("out.weight").Values, []float32{9}) // a masked weight that grows stays masked
+	pruneSmallest(params, masks, 0.5)
+	if !slices.Equal(masks["hidden"], []float32{0, 0, 0, 1}) || !slices.Equal(masks["out"], []float32{0, 1, 1, 1}) {
+		t.Errorf("masks %v", masks)
+	}
+	text := make([]byte, 2000)
+	for i := range text {
+		text[i] = byte(i % 3)
+	}
+	places := make([]int, 1500)
+	for i := range places {
+		places[i] = sparseLawContext + i
+	}
+	_, dense, err := pretrainCharacters(t.Context(), text, 3, places, places[:100], 16, 1, 0, 0.25, 0.75)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sparse, err := pretrainCharacters(t.Context(), text, 3, places, places[:100], 16, 1, 0.999, 0.25, 0.75)
+	if err != nil || dense > 0.2 || sparse < dense {
+		t.Errorf("a text of period 3: loss %g dense, %g with nothing left (%v)", dense, sparse, err)
+	}
+}
