@@ -162,3 +162,30 @@ func TestPrunedCharactersStaySparse(t *testing.T) {
 		t.Errorf("a text of period 3: loss %g dense, %g with nothing left (%v)", dense, sparse, err)
 	}
 }
+
+func TestPatchesGoWithTheDigit(t *testing.T) {
+	in := images(t, 50)
+	maps := make([][]int, bangPatches)
+	for k := range maps {
+		maps[k] = claim.Random(3, uint64(k)).Perm(bangColours)
+	}
+	out, err := patched(in, maps, 4, 20, 0, claim.Random(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, _ := out.Labels()
+	for i, label := range labels {
+		for k := range bangPatches {
+			colours := out.Row(i)[196+10*k : 206+10*k]
+			for c, v := range colours {
+				want := float32(0)
+				if k >= 4 && k < 20 && c == maps[k][label] {
+					want = 1
+				}
+				if v != want {
+					t.Fatalf("image %d of class %d, patch %d: colours %v", i, label, k, colours)
+				}
+			}
+		}
+	}
+}
