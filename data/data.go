@@ -72,3 +72,11 @@ type Differentiable interface {
 	// Loss returns the mean cross-entropy of the logits times scale, its derivative by scale, and its gradient by every floating-point tensor.
 	Loss(ctx context.Context, c *Checkpoint, scale float64) (loss, byScale float64, gradient map[string][]float64, err error)
 }
+
+// RowEvaluator is an Evaluator that also shows what a checkpoint says of each of its rows: how two checkpoints differ row by
+// row, and how uncertain a score is, can only be read off those.
+type RowEvaluator interface {
+	Evaluator
+	// Outputs returns the logits, N×K, labelled: a row of the i-th class is one whose i-th column should be the largest.
+	Outputs(ctx context.Context, c *Checkpoint) (*Table, error)
+}

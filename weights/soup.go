@@ -27,10 +27,10 @@ var _ = methods.Add(method.Map(method.Info{
 // learned fits M mixing weights by gradient. The result is computed one tensor at a time while it is written.
 //
 // Takes:   in, M ≥ 1 checkpoints with the same tensors; evaluate, an evaluator, for greedy and learned only (learned needs gradients too).
-// Apply:   a checkpoint with the same names, shapes and types; sums in float64, rounded once. Metadata: what all inputs share, and soup.strategy, soup.ingredients (positions in the input, from 1); greedy: soup.scores of the inputs, soup.path of the soup after each addition; learned: soup.weights, soup.scale, by which to multiply the logits, soup.loss before and after, soup.steps.
+// Apply:   a checkpoint with the same names, shapes and types; sums in float64, rounded once. Metadata: what all inputs share, and soup.strategy, soup.ingredients (positions in the input, from 1); greedy: soup.scores of the inputs, soup.path of the soup after each addition; learned: soup.weights, soup.scale, by which to multiply the logits, soup.loss before and after, soup.steps; with Gaps: soup.gaps, a line "checkpoint checkpoint predicted measured" each, in nats.
 // Errors:  ErrShape listing how the checkpoints differ in names, shapes, types, or in the values of tensors of integers; ErrInput without checkpoints or without the evaluator that the strategy needs; ErrFinite naming tensor and element, when that tensor is asked for.
 // Differs: uniform is exact, so the same bits come out for any order of inputs; equal scores are ranked by input order; learned descends on all rows at once by L-BFGS, where the authors take mini-batches. Batch-normalisation statistics are averaged like weights: re-estimate them if the network has any.
-// Source:  wortsman2022soups, section 2, Recipe 1, and appendix on learned soups.
+// Source:  wortsman2022soups, section 2, Recipe 1, section 4 on soups and ensembles, and appendix on learned soups.
 // Claim:   claims/weights/soup.go.
 type Soup struct {
 	// Strategy says what goes in: uniform takes all alike; greedy adds, from the best one down, whatever does not lower the score; learned mixes all by weights that minimise the cross-entropy.
@@ -39,6 +39,8 @@ type Soup struct {
 	PerLayer bool
 	// Steps bounds how often learned evaluates loss and gradient, each of which reads every checkpoint. It stops earlier when no derivative by the logarithm of a mixing weight or of the scale exceeds 1e-5.
 	Steps int `default:"100" range:"[1,1e6]"`
+	// Gaps also predicts, for every two inputs, by how much the loss of their average exceeds that of the average of their logits, and measures it: where it is large, an ensemble would be better than a soup. It needs an evaluator that shows its rows.
+	Gaps bool
 }
 
 // SoupInput is what a soup is made of.
@@ -53,6 +55,9 @@ type SoupInput struct {
 func (c Soup) Apply(ctx context.Context, in SoupInput) (*data.Checkpoint, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
+	}
+	if c.Gaps {
+		return c.withGaps(ctx, in)
 	}
 	aligned, err := numbered(in.In).align()
 	if err != nil {
@@ -76,6 +81,29 @@ func (c Soup) Apply(ctx context.Context, in SoupInput) (*data.Checkpoint, error)
 		return nil, fmt.Errorf("%w: strategy learned needs gradients and the evaluator gives only scores; pass held-out rows (--evaluate) or take greedy", method.ErrInput)
 	}
 	return c.learn(ctx, in.In, loss)
+}
+
+// withGaps makes the soup and writes down the gaps.
+func (c Soup) withGaps(ctx context.Context, in SoupInput) (*data.Checkpoint, error) {
+	rows, ok := in.Evaluate.(data.RowEvaluator)
+	if !ok {
+		return nil, fmt.Errorf("%w: --gaps needs the logits of held-out rows; pass them (--evaluate)", method.ErrInput)
+	}
+	c.Gaps = false
+	out, err := c.Apply(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	gaps, err := Gaps(ctx, in.In, rows)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, len(gaps))
+	for i, g := range gaps {
+		list[i] = fmt.Sprintf("%d %d %s %s", g.First, g.Second, brief(g.Predicted), brief(g.Measured))
+	}
+	out.SetStrings("soup.gaps", list)
+	return out, nil
 }
 
 func soupAll(in data.Checkpoints) []int {

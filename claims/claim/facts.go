@@ -2,6 +2,7 @@ package claim
 
 import (
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -17,4 +18,32 @@ func Means(outcomes []Outcome) []Fact {
 		facts = append(facts, Fact{name, sum / float64(len(outcomes))})
 	}
 	return facts
+}
+
+// RankCorrelation is Spearman's, for values without ties to speak of.
+func RankCorrelation(a, b []float64) float64 {
+	ranks := func(x []float64) []float64 {
+		r := make([]float64, len(x))
+		for i, v := range x {
+			for _, w := range x {
+				switch {
+				case w < v:
+					r[i]++
+				case w == v:
+					r[i] += 0.5
+				}
+			}
+			r[i] -= float64(len(x)) / 2 // centred
+		}
+		return r
+	}
+	ra, rb := ranks(a), ranks(b)
+	product, left, right := 0.0, 0.0, 0.0
+	for i := range ra {
+		product, left, right = product+ra[i]*rb[i], left+ra[i]*ra[i], right+rb[i]*rb[i]
+	}
+	if left == 0 || right == 0 {
+		return 0
+	}
+	return product / math.Sqrt(left*right)
 }

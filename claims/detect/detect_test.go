@@ -162,21 +162,3 @@ func TestKNNFacts(t *testing.T) {
 		t.Errorf("%v, want 1 of 4", last)
 	}
 }
-
-func TestRankCorrelation(t *testing.T) {
-	a := []float64{1, 5, 2, 9, 4}
-	for _, c := range []struct {
-		b    []float64
-		want float64
-	}{
-		{[]float64{2, 26, 5, 82, 17}, 1},
-		{[]float64{-1, -5, -2, -9, -4}, -1},
-		{[]float64{3, 3, 3, 3, 3}, 0},
-		// By the textbook: 1 − 6·Σd²/(n(n²−1)) with ranks 1 4 2 5 3 and 2 1 3 5 4: Σd² = 1+9+1+0+1.
-		{[]float64{20, 10, 30, 50, 40}, 1 - 6.0*12/120},
-	} {
-		if have := rankCorrelation(a, c.b); math.Abs(have-c.want) > 1e-12 {
-			t.Errorf("%v: %v, want %v", c.b, have, c.want)
-		}
-	}
-}

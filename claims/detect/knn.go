@@ -2,7 +2,6 @@ package detect
 
 import (
 	"context"
-	"math"
 	"strings"
 
 	"github.com/gimbal-ml/gimbal/claims/claim"
@@ -169,36 +168,8 @@ func knnCorrelations(cells []knnCell, extra map[string]float64) {
 		}
 	}
 	for arm, v := range arms {
-		extra["rank correlation of linear separability and AUROC over encoders and classes, "+knnKnown+", "+arm] = rankCorrelation(separable, v)
+		extra["rank correlation of linear separability and AUROC over encoders and classes, "+knnKnown+", "+arm] = claim.RankCorrelation(separable, v)
 	}
-}
-
-// rankCorrelation is Spearman's, for values without ties to speak of.
-func rankCorrelation(a, b []float64) float64 {
-	ranks := func(x []float64) []float64 {
-		r := make([]float64, len(x))
-		for i, v := range x {
-			for _, w := range x {
-				switch {
-				case w < v:
-					r[i]++
-				case w == v:
-					r[i] += 0.5
-				}
-			}
-			r[i] -= float64(len(x)) / 2 // centred
-		}
-		return r
-	}
-	ra, rb := ranks(a), ranks(b)
-	product, left, right := 0.0, 0.0, 0.0
-	for i := range ra {
-		product, left, right = product+ra[i]*rb[i], left+ra[i]*ra[i], right+rb[i]*rb[i]
-	}
-	if left == 0 || right == 0 {
-		return 0
-	}
-	return product / math.Sqrt(left*right)
 }
 
 // knnClasses measures the classes of what was seen before one by one; of holds an arm's scores of them.

@@ -128,8 +128,19 @@ func soupRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 			}
 		}
 	}
-	o.Extra["accuracy of the average of 4 networks from different starts"], err = soupAccuracy([]claim.Perceptron{apart}, test)
-	return o, err
+	if o.Extra["accuracy of the average of 4 networks from different starts"], err = soupAccuracy([]claim.Perceptron{apart}, test); err != nil {
+		return o, err
+	}
+	gaps, err := weights.Gaps(ctx, pot[:6], judge)
+	if err != nil {
+		return o, err
+	}
+	var predicted, measured []float64
+	for _, g := range gaps {
+		predicted, measured = append(predicted, g.Predicted), append(measured, g.Measured)
+	}
+	o.Extra["rank correlation of predicted and measured soup-minus-ensemble loss over 15 pairs"] = claim.RankCorrelation(predicted, measured)
+	return o, nil
 }
 
 // soupTune tunes copies of one network by recipes that differ as those of a search would.

@@ -4,4 +4,6 @@ package weights
 import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
-func Claims() []claim.Claim { return []claim.Claim{soup()} }
+func Claims() []claim.Claim {
+	return []claim.Claim{bang(), cnnFilterDB(), essSparsity(), soup(), sparseLaw()}
+}

@@ -93,3 +93,99 @@ func TestEnsembleOfOneAndOfOpposites(t *testing.T) {
 		t.Errorf("opposites: %v, want a tenth (%v)", a, err)
 	}
 }
+
+func TestMaskedTuningKeepsZeros(t *testing.T) {
+	in := images(t, 60)
+	p := claim.Perceptron{Net: net.New(1, 784, 6, 10)}
+	mask := maskOf(p)
+	for name, m := range mask {
+		for i := range m {
+			if (i+len(name))%3 == 0 {
+				m[i] = 0
+			}
+		}
+	}
+	loop := net.Loop{Epochs: 2, Batch: 20, Optimiser: net.Optimiser{Rule: net.SGD, Rate: 0.05, Momentum: 0.9}}
+	tuned, err := tuneMasked(t.Context(), masked(p, mask), mask, in, loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := tuneMasked(t.Context(), p, nil, in, loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, tensor := range tuned.Tensors() {
+		moved := false
+		for i, v := range tensor.Values {
+			if m := mask[tensor.Name]; m != nil && m[i] == 0 && v != 0 {
+				t.Fatalf("%s[%d] is %g under a mask of zero", tensor.Name, i, v)
+			}
+			moved = moved || v != 0 && v != p.Tensors()[k].Values[i]
+		}
+		if !moved || slices.Equal(free.Tensors()[k].Values, p.Tensors()[k].Values) {
+			t.Errorf("%s did not learn", tensor.Name)
+		}
+	}
+	if o := essSparsityOverlap(mask, mask); o < 0.999999 || o > 1.000001 {
+		t.Errorf("overlap of a mask with itself %g", o)
+	}
+}
+
+func TestPrunedCharactersStaySparse(t *testing.T) {
+	params := net.NewParams(1)
+	masks := map[string][]float32{"hidden": {1, 1, 1, 1}, "out": {1, 1, 1, 1}}
+	for name, v := range map[string][]float32{"hidden.weight": {1, -2, 3, -4}, "out.weight": {0.5, 5, -6, 7}} {
+		if err := params.Put(net.Tensor{Name: name, Shape: []int{4, 1}, Values: v}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pruneSmallest(params, masks, 0.25)
+	copy(params.Get("out.weight").Values, []float32{9}) // a masked weight that grows stays masked
+	pruneSmallest(params, masks, 0.5)
+	if !slices.Equal(masks["hidden"], []float32{0, 0, 0, 1}) || !slices.Equal(masks["out"], []float32{0, 1, 1, 1}) {
+		t.Errorf("masks %v", masks)
+	}
+	text := make([]byte, 2000)
+	for i := range text {
+		text[i] = byte(i % 3)
+	}
+	places := make([]int, 1500)
+	for i := range places {
+		places[i] = sparseLawContext + i
+	}
+	_, dense, err := pretrainCharacters(t.Context(), text, 3, places, places[:100], 16, 1, 0, 0.25, 0.75)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sparse, err := pretrainCharacters(t.Context(), text, 3, places, places[:100], 16, 1, 0.999, 0.25, 0.75)
+	if err != nil || dense > 0.2 || sparse < dense {
+		t.Errorf("a text of period 3: loss %g dense, %g with nothing left (%v)", dense, sparse, err)
+	}
+}
+
+func TestPatchesGoWithTheDigit(t *testing.T) {
+	in := images(t, 50)
+	maps := make([][]int, bangPatches)
+	for k := range maps {
+		maps[k] = claim.Random(3, uint64(k)).Perm(bangColours)
+	}
+	out, err := patched(in, maps, 4, 20, 0, claim.Random(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, _ := out.Labels()
+	for i, label := range labels {
+		for k := range bangPatches {
+			colours := out.Row(i)[196+10*k : 206+10*k]
+			for c, v := range colours {
+				want := float32(0)
+				if k >= 4 && k < 20 && c == maps[k][label] {
+					want = 1
+				}
+				if v != want {
+					t.Fatalf("image %d of class %d, patch %d: colours %v", i, label, k, colours)
+				}
+			}
+		}
+	}
+}

@@ -119,6 +119,19 @@ func (c *Chain) Widths() (widths []int) {
 	return widths
 }
 
+// Weights names the layers' weights, in their order.
+func (c *Chain) Weights() []string { return c.named("weight") }
+
+// Biases names the layers' biases, in their order.
+func (c *Chain) Biases() []string { return c.named("bias") }
+
+func (c *Chain) named(kind string) (names []string) {
+	for _, l := range c.layers {
+		names = append(names, joinLayer(l.name, kind))
+	}
+	return names
+}
+
 // Inputs is the length of a row.
 func (c *Chain) Inputs() int { return c.inputs }
 

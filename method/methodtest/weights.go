@@ -17,8 +17,9 @@ type layer struct {
 	shape []int
 }
 
-// network has every floating-point type, and a counter that no arithmetic may touch.
+// network has every floating-point type, kernels of a convolution [out, in, 3, 3], and a counter that no arithmetic may touch.
 var network = []layer{
+	{"stem.weight", data.F32, []int{3, 3, 3, 3}},
 	{"encoder.weight", data.F32, []int{3, 4}},
 	{"encoder.bias", data.F16, []int{3}},
 	{"head.weight", data.BF16, []int{2, 3}},
