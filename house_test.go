@@ -35,7 +35,7 @@ var storeys = []storey{
 	{4, "detect drift probe calibrate audit continual weights pretrain encode method/methodtest/saboteurs"},
 	{5, "catalog method/methodtest"},
 	{5.5, "report"},
-	{6, "guard choose claims/claim"},
+	{6, "guard choose protocol claims/claim"},
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
