@@ -2,7 +2,6 @@ package continual
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -53,7 +52,7 @@ func (c Prototypes) FitMoments(s *moments.State) (*PrototypesModel, error) {
 		return nil, err
 	}
 	d, _ := s.Dims()
-	m := &PrototypesModel{config: c, saved: s.Checkpoint(), classes: s.Classes(), means: s.ClassMeans()}
+	m := &PrototypesModel{memory: remember("prototypes", s, nil, c.FitMoments), config: c, classes: s.Classes(), means: s.ClassMeans()}
 	k := len(m.classes)
 	m.unit = &part.Projection{D: d, R: k, Center: make([]float64, d), Matrix: make([]float64, d*k)}
 	for i := range k { // a class's weight is its mean; its length is divided out once for all rows
@@ -69,8 +68,8 @@ func (c Prototypes) FitMoments(s *moments.State) (*PrototypesModel, error) {
 
 // PrototypesModel is a fitted [Prototypes].
 type PrototypesModel struct {
+	memory
 	config  Prototypes
-	saved   *data.Checkpoint // of the moments state; never changed, so that the model may be used concurrently
 	classes []string         // K
 	means   []float64        // K×D
 	unit    *part.Projection // D×K, columns of length one
@@ -128,43 +127,8 @@ func (m *PrototypesModel) Score(in *data.Table) ([]float64, error) {
 	return out, err
 }
 
-// Update returns the model that has also seen the task's rows.
-func (m *PrototypesModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
-	return m.changed(ctx, task, (*moments.State).Observe)
-}
-
-// Forget returns the model that never saw the given labelled rows.
-func (m *PrototypesModel) Forget(ctx context.Context, rows *data.Table) (method.Model, error) {
-	return m.changed(ctx, rows, (*moments.State).Forget)
-}
-
-func (m *PrototypesModel) changed(ctx context.Context, rows *data.Table, change func(*moments.State, *data.Table) error) (method.Model, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s, err := moments.FromCheckpoint(m.saved)
-	if err == nil {
-		err = change(s, rows)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("prototypes: %w", err)
-	}
-	next, err := m.config.FitMoments(s)
-	if err != nil {
-		return nil, fmt.Errorf("prototypes: %w", err)
-	}
-	return next, nil
-}
-
-// State returns the model as tensors: the moments state, from which all else follows.
-func (m *PrototypesModel) State() *data.Checkpoint {
-	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
-	st.Add("moments/", m.saved)
-	return st
-}
-
 func loadPrototypes(c Prototypes, st *data.Checkpoint) (*PrototypesModel, error) {
-	s, err := moments.FromCheckpoint(st.Prefix("moments/"))
+	s, err := recall(st)
 	if err != nil {
 		return nil, err
 	}
