@@ -4,4 +4,6 @@ package continual
 import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
-func Claims() []claim.Claim { return []claim.Claim{prototypes()} }
+func Claims() []claim.Claim {
+	return []claim.Claim{acil(), fecam(), prototypes(), ranpac(), replay(), streaminglda()}
+}
