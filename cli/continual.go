@@ -14,7 +14,7 @@ compare takes methods through a protocol and measures what each remembers.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, build := range []func(*env) *cobra.Command{newContinualCompareCommand} {
+	for _, build := range []func(*env) *cobra.Command{newContinualAddCommand, newContinualForgetCommand, newContinualShowCommand, newContinualExportCommand, newContinualCompareCommand} {
 		cmd.AddCommand(build(e))
 	}
 	return cmd

@@ -213,7 +213,7 @@ func accuracyMatrix(title string, tasks []protocol.Task, accuracy [][]float64) r
 	h := report.Heatmap{Title: title, RowName: "after", ColumnName: "accuracy on", Value: report.Axis{Label: "accuracy", Percent: true, Cover: []float64{0, 1}}}
 	for i, t := range tasks {
 		name := fmt.Sprintf("%d: %s", i+1, t.Name)
-		h.Rows, h.Columns, h.Values = append(h.Rows, name), append(h.Columns, name), append(h.Values, accuracy[i][:i+1])
+		h.Rows, h.Columns, h.Values = append(h.Rows, name), append(h.Columns, name), append(h.Values, accuracy[i][:min(i+1, len(accuracy[i]))])
 	}
 	return h
 }
