@@ -330,3 +330,22 @@ func (w *network) knows(labels []string) error {
 	}
 	return nil
 }
+
+// features are what the head sees of rows: what the hidden layer puts out, or the inputs themselves.
+func (w *network) features(x []float32) ([]float32, error) {
+	in := w.inputs(x)
+	if len(w.tensors) == 2 {
+		return in, nil
+	}
+	d := len(w.center)
+	chain, err := net.NewChain(w.tensors[:len(w.tensors)-2], d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", w.name, method.ErrState, err)
+	}
+	z, err := chain.Outputs(chain.Params(0), in, len(x)/d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", w.name, method.ErrState, err)
+	}
+	num.ReLU(z, z)
+	return z, nil
+}

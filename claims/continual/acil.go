@@ -45,7 +45,7 @@ func acilRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 	if err != nil {
 		return o, err
 	}
-	replay := map[string]string{"capacity": "140", "seed": fmt.Sprint(seed), "steps": "5"}
+	replay := map[string]string{"capacity": "140", "seed": fmt.Sprint(seed), "steps": "10"}
 	o.Arms, err = streamed(ctx, tasks, named(continual.Methods(), "acil", "replay", "prototypes"), []map[string]string{nil, replay, nil}, "banking77", o.Extra)
 	return o, err
 }

@@ -45,7 +45,7 @@ func streamingldaRun(ctx context.Context, env claim.Env, seed uint64) (o claim.O
 	if err != nil {
 		return o, err
 	}
-	replay := map[string]string{"capacity": "200", "seed": fmt.Sprint(seed), "steps": "5"}
+	replay := map[string]string{"capacity": "200", "seed": fmt.Sprint(seed), "steps": "10"}
 	o.Arms, err = streamed(ctx, tasks, named(continual.Methods(), "streaminglda", "replay", "prototypes"), []map[string]string{nil, replay, nil}, "clinc150", o.Extra)
 	return o, err
 }
