@@ -25,7 +25,7 @@ var _ = methods.Add(method.Map(method.Info{
 // neighbours agree, found by a bound that is lowered until it moves no more. The network is not touched, so nothing can be lost.
 // O(N²·D) a batch. Prefer it where a batch holds few classes, as streams of frames do; where every batch holds all of them it changes little.
 //
-// Takes:   Logits N×K, and Features N×D of the same rows, a batch.
+// Takes:   Logits N×K, and In N×D features of the same rows, a batch.
 // Apply:   N×K probabilities.
 // Errors:  ErrShape for other numbers of rows, or no columns; with Probabilities, for rows that are none.
 // Differs: affinities are made symmetric, which the bound's proof asks for; one row has no neighbour and stays what it was.
@@ -42,8 +42,8 @@ type LAME struct {
 
 // LAMEInput is what a network says of a batch, and the features that it says it of.
 type LAMEInput struct {
-	Logits   *data.Table
-	Features *data.Table
+	Logits *data.Table
+	In     *data.Table
 }
 
 // Apply corrects a batch.
@@ -51,11 +51,11 @@ func (c LAME) Apply(ctx context.Context, in LAMEInput) (*data.Table, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	if err := alike(in.Logits, in.Features, "logits", "features"); err != nil {
+	if err := alike(in.Logits, in.In, "logits", "in"); err != nil {
 		return nil, err
 	}
 	n, k := in.Logits.Dims()
-	_, d := in.Features.Dims()
+	_, d := in.In.Dims()
 	if d < 1 {
 		return nil, fmt.Errorf("%w: features of no columns", data.ErrShape)
 	}
@@ -63,7 +63,7 @@ func (c LAME) Apply(ctx context.Context, in LAMEInput) (*data.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	near := c.lameNeighbors(in.Features)
+	near := c.lameNeighbors(in.In)
 	unary, q, pulled := make([]float64, n*k), make([]float64, n*k), make([]float64, n*k)
 	for i, v := range p {
 		unary[i] = math.Log(v + 1e-10)

@@ -17,7 +17,7 @@ func ExampleLAME() {
 	// Four rows that look alike; the network is unsure of one and wrong about it.
 	logits, _ := data.NewTable(4, 2, []float32{2, 0, 2, 0, 2, 0, 0, 0.5})
 	features, _ := data.NewTable(4, 2, []float32{1, 0, 1, 0.1, 1, -0.1, 1, 0.05})
-	p, err := continual.LAME{Neighbors: 3}.Apply(context.Background(), continual.LAMEInput{Logits: logits, Features: features})
+	p, err := continual.LAME{Neighbors: 3}.Apply(context.Background(), continual.LAMEInput{Logits: logits, In: features})
 	if err != nil {
 		panic(err)
 	}
@@ -39,7 +39,7 @@ func TestLAMEIsAFixedPoint(t *testing.T) {
 	}
 	logits, _ := data.NewTable(n, k, z)
 	features, _ := data.NewTable(n, d, x)
-	out, err := continual.LAME{Neighbors: near, Steps: 10000}.Apply(t.Context(), continual.LAMEInput{Logits: logits, Features: features})
+	out, err := continual.LAME{Neighbors: near, Steps: 10000}.Apply(t.Context(), continual.LAMEInput{Logits: logits, In: features})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func TestLAMEIsAFixedPoint(t *testing.T) {
 
 func TestLAMERefuses(t *testing.T) {
 	a, b := table(t, []string{"a", "b"}, 1, 2), table(t, []string{"a"}, 1)
-	if _, err := (continual.LAME{}).Apply(t.Context(), continual.LAMEInput{Logits: a, Features: b}); !errors.Is(err, data.ErrShape) {
+	if _, err := (continual.LAME{}).Apply(t.Context(), continual.LAMEInput{Logits: a, In: b}); !errors.Is(err, data.ErrShape) {
 		t.Errorf("other rows: %v", err)
 	}
-	if _, err := (continual.LAME{Probabilities: true}).Apply(t.Context(), continual.LAMEInput{Logits: a, Features: a}); !errors.Is(err, data.ErrShape) {
+	if _, err := (continual.LAME{Probabilities: true}).Apply(t.Context(), continual.LAMEInput{Logits: a, In: a}); !errors.Is(err, data.ErrShape) {
 		t.Errorf("no probabilities: %v", err)
 	}
 }

@@ -57,7 +57,7 @@ func lameRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 			}
 		}
 		own := z.Pick(rows)
-		p, err := continual.LAME{}.Apply(ctx, continual.LAMEInput{Logits: own, Features: x.Pick(rows)})
+		p, err := continual.LAME{}.Apply(ctx, continual.LAMEInput{Logits: own, In: x.Pick(rows)})
 		if err != nil {
 			return o, err
 		}
