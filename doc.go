@@ -38,7 +38,7 @@
 //
 //	8  cmd/gimbal, internal/tools
 //	7  cli
-//	6  guard, choose, claims
+//	6  guard, choose, protocol, claims
 //	5  catalog, method/methodtest; above them report
 //	4  detect, drift, probe, continual, weights, pretrain; encode
 //	3  method, data/open

@@ -36,7 +36,7 @@ var storeys = []storey{
 	{4.5, "weights/recipe"},
 	{5, "catalog method/methodtest"},
 	{5.5, "report catalog/bib"},
-	{6, "guard choose claims/claim"},
+	{6, "guard choose protocol claims/claim"},
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},

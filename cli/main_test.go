@@ -133,7 +133,7 @@ func fixture(t *testing.T) {
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), two (one cloud of two
 // classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; texts and a tokenizer; states of
-// train, a, b; a guard; checkpoints of linear layers; references.bib.
+// train, a, b; a guard; a continual run; checkpoints of linear layers; references.bib.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
@@ -210,6 +210,7 @@ func makePattern() error {
 		{"moments", "b.csv", "--label", "y", "--like", "train.moments", "-o", "b.moments"},
 		{"moments", "ood.csv", "--label", "y", "-o", "other-grid.moments"},
 		{"guard", "fit", "--train", "train.csv", "--label", "y", "-o", "g.gimbal"},
+		{"continual", "add", "--method", "continual/fecam", "--data", "train.csv", "--label", "y", "--test", "new.csv", "--state", "run.state"},
 	} {
 		for i, word := range line {
 			if strings.Contains(word, ".") {

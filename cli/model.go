@@ -8,6 +8,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/moments"
+	"github.com/gimbal-ml/gimbal/protocol"
 )
 
 // columnsKey is the metadata entry of a saved model that lists the columns it was fitted on, where they had names.
@@ -49,6 +50,8 @@ func insteadOf(c *data.Checkpoint, want string) string {
 		return ""
 	case kind == moments.FileKind:
 		return " (a moments state: gimbal fit METHOD --moments makes a model of it)"
+	case kind == protocol.FileKind:
+		return " (a continual run: gimbal continual add, forget, show or export take it)"
 	case kind == method.FileKind:
 		return " (a model: gimbal score, predict, sets, audit, update, forget, test or watch take it)"
 	}

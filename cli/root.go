@@ -14,7 +14,7 @@ var commands = []struct {
 	group string
 	list  []func(*env) *cobra.Command
 }{
-	{"The main job", []func(*env) *cobra.Command{newDemoCommand, newGuardCommand}},
+	{"The main job", []func(*env) *cobra.Command{newDemoCommand, newGuardCommand, newContinualCommand}},
 	{"Methods", []func(*env) *cobra.Command{
 		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},

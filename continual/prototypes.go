@@ -2,13 +2,8 @@ package continual
 
 import (
 	"context"
-	"fmt"
-	"math"
-	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
-	"github.com/gimbal-ml/gimbal/internal/num"
-	"github.com/gimbal-ml/gimbal/internal/part"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/moments"
 )
@@ -23,7 +18,7 @@ var _ = methods.Add(method.FromMoments(method.Info{
 //
 // It is SimpleCIL of Zhou et al. (2023): the encoder stays frozen, a class's weight is the mean of its rows, nothing is
 // trained, so a new class costs one pass over its rows and changes no other. O(N·D²) to learn, for the whole moments state
-// is kept; O(K·D) a row to predict. With features of a second, adapted encoder beside the first one's it is the paper's ADAM.
+// is kept; O(K·D) a row to predict. [APER] adds features adapted on the first task.
 //
 // Fits on: Table N×D with N ≥ 1 and a label for every row.
 // Predict: N×K probabilities, softmax(cosine/Temperature); the most probable class is the one of largest cosine. A row or mean of length zero has cosine 0 with everything.
@@ -52,119 +47,32 @@ func (c Prototypes) FitMoments(s *moments.State) (*PrototypesModel, error) {
 	if err := moments.Classes.Check(s); err != nil {
 		return nil, err
 	}
-	d, _ := s.Dims()
-	m := &PrototypesModel{config: c, saved: s.Checkpoint(), classes: s.Classes(), means: s.ClassMeans()}
-	k := len(m.classes)
-	m.unit = &part.Projection{D: d, R: k, Center: make([]float64, d), Matrix: make([]float64, d*k)}
-	for i := range k { // a class's weight is its mean; its length is divided out once for all rows
-		mean := m.means[i*d : i*d+d]
-		if length := math.Sqrt(num.SquaredNorm(mean)); length > 0 {
-			for j, v := range mean {
-				m.unit.Matrix[j*k+i] = v / length
-			}
-		}
-	}
-	return m, nil
+	return &PrototypesModel{remember("prototypes", s, nil, c.FitMoments), newDirections("prototypes", s), c}, nil
 }
 
 // PrototypesModel is a fitted [Prototypes].
 type PrototypesModel struct {
-	config  Prototypes
-	saved   *data.Checkpoint // of the moments state; never changed, so that the model may be used concurrently
-	classes []string         // K
-	means   []float64        // K×D
-	unit    *part.Projection // D×K, columns of length one
+	memory
+	mean   *directions
+	config Prototypes
 }
 
 // Classes returns the K class names. The caller must not change them.
-func (m *PrototypesModel) Classes() []string { return m.classes }
+func (m *PrototypesModel) Classes() []string { return m.mean.classes }
 
 // Means returns the K class means, K×D. The caller must not change them.
-func (m *PrototypesModel) Means() []float64 { return m.means }
-
-// cosines calls f with each row's cosine to every class; rows come in any order, several at once.
-func (m *PrototypesModel) cosines(in *data.Table, f func(row int, cosine []float64)) error {
-	if err := method.Width("prototypes", in, m.unit.D); err != nil {
-		return err
-	}
-	n, _ := in.Dims()
-	k := m.unit.R
-	m.unit.Each(in.X(), n, func(lo, hi int, z []float64) {
-		for i := lo; i < hi; i++ {
-			cosine := z[(i-lo)*k : (i-lo+1)*k]
-			if length := math.Sqrt(num.SquaredNorm(in.Row(i))); length > 0 {
-				for c := range cosine {
-					cosine[c] = min(max(cosine[c]/length, -1), 1) // rounding may leave a little more than one
-				}
-			}
-			f(i, cosine)
-		}
-	})
-	return nil
-}
+func (m *PrototypesModel) Means() []float64 { return m.mean.means }
 
 // Predict returns each row's class probabilities.
 func (m *PrototypesModel) Predict(in *data.Table) (*data.Table, error) {
-	n, _ := in.Dims()
-	k := len(m.classes)
-	p := make([]float32, n*k)
-	err := m.cosines(in, func(row int, cosine []float64) {
-		num.Softmax(cosine, cosine, m.config.Temperature)
-		for c, v := range cosine {
-			p[row*k+c] = float32(v)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	return data.NewNamed(n, m.classes, p)
+	return m.mean.predict(in, m.config.Temperature)
 }
 
 // Score returns how unlike every class each row is.
-func (m *PrototypesModel) Score(in *data.Table) ([]float64, error) {
-	n, _ := in.Dims()
-	out := make([]float64, n)
-	err := m.cosines(in, func(row int, cosine []float64) { out[row] = 1 - slices.Max(cosine) })
-	return out, err
-}
-
-// Update returns the model that has also seen the task's rows.
-func (m *PrototypesModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
-	return m.changed(ctx, task, (*moments.State).Observe)
-}
-
-// Forget returns the model that never saw the given labelled rows.
-func (m *PrototypesModel) Forget(ctx context.Context, rows *data.Table) (method.Model, error) {
-	return m.changed(ctx, rows, (*moments.State).Forget)
-}
-
-func (m *PrototypesModel) changed(ctx context.Context, rows *data.Table, change func(*moments.State, *data.Table) error) (method.Model, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s, err := moments.FromCheckpoint(m.saved)
-	if err == nil {
-		err = change(s, rows)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("prototypes: %w", err)
-	}
-	next, err := m.config.FitMoments(s)
-	if err != nil {
-		return nil, fmt.Errorf("prototypes: %w", err)
-	}
-	return next, nil
-}
-
-// State returns the model as tensors: the moments state, from which all else follows.
-func (m *PrototypesModel) State() *data.Checkpoint {
-	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
-	st.Add("moments/", m.saved)
-	return st
-}
+func (m *PrototypesModel) Score(in *data.Table) ([]float64, error) { return m.mean.score(in) }
 
 func loadPrototypes(c Prototypes, st *data.Checkpoint) (*PrototypesModel, error) {
-	s, err := moments.FromCheckpoint(st.Prefix("moments/"))
+	s, err := recall(st)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // ContinualRun is what one run over T tasks measured. Accuracies are fractions in [0,1]; stages and tasks are in the order of training.
 type ContinualRun struct {
 	// Accuracy[i][j] is the accuracy on task j after training on tasks 0..i. Row i needs the tasks seen so far, j ≤ i;
-	// only ForwardTransfer reads tasks not yet seen, and then every row needs all T.
+	// only ForwardTransfer, UnseenTransfer and GrandMean read tasks not yet seen, and then every row needs all T.
 	Accuracy [][]float64 // T×T, row = after stage i, column = task j
 	// Rows is how many test rows each task has. With it, accuracies over several tasks weigh tasks by their rows: the accuracy over all test rows
 	// of the classes seen so far, as class-incremental papers report it. Without it, tasks weigh alike.
@@ -143,6 +143,7 @@ type need int
 
 const (
 	needSeen need = iota
+	needFull
 	needUntrained
 	needJoint
 )
@@ -173,7 +174,7 @@ func (r ContinualRun) check(least int, need need) error {
 	}
 	for i, row := range r.Accuracy {
 		want := i + 1
-		if need == needUntrained {
+		if need == needUntrained || need == needFull {
 			want = t
 		}
 		if len(row) < want || len(row) > t {

@@ -350,3 +350,23 @@ func traces(cov []float64, d int) (trace, square float64) {
 	}
 	return trace, square
 }
+
+// Only returns the part of a state with per-class scatters that is one class's rows: what [State.Subtract] takes to forget it.
+// Errors: ErrShape without per-class scatters; ErrLabels for a class without rows.
+func (s *State) Only(name string) (*State, error) {
+	s.flush()
+	if !s.perClass {
+		return nil, fmt.Errorf("moments: %w: the state has one scatter for all classes, which does not say what is whose", data.ErrShape)
+	}
+	c := s.classes[name]
+	if c == nil {
+		return nil, fmt.Errorf("moments: class %q: %w: it has no rows, have %q", name, data.ErrLabels, s.Classes())
+	}
+	own := s.Empty()
+	into := own.class(name)
+	into.rows = c.rows
+	into.sums.addAll(c.sums, +1)
+	into.scatter.addAll(c.scatter, +1)
+	own.flush()
+	return own, nil
+}

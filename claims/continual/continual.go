@@ -4,4 +4,6 @@ package continual
 import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
-func Claims() []claim.Claim { return []claim.Claim{prototypes()} }
+func Claims() []claim.Claim {
+	return []claim.Claim{acil(), aper(), batchstatistics(), fecam(), lame(), priorshift(), prototypes(), ranpac(), replay(), slca(), streaminglda(), t3a()}
+}

@@ -1,0 +1,7 @@
+package cli
+
+import "os/exec"
+
+func killable(cmd *exec.Cmd) *exec.Cmd { return cmd }
+
+func killGroup(cmd *exec.Cmd) { cmd.Process.Kill() }
