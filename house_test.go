@@ -26,7 +26,7 @@ type storey struct {
 
 // storeys: a package imports lower floors only.
 var storeys = []storey{
-	{0, "internal/num"},
+	{0, "internal/num internal/decimal"},
 	{1, "data internal/net internal/graph internal/part"},
 	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},
@@ -39,7 +39,9 @@ var storeys = []storey{
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
-	{7, "serve cli"},
+	{6.6, "serve/*"},
+	{6.8, "serve"},
+	{7, "cli"},
 	{8, ". cmd/gimbal internal/tools internal/tools/*"},
 }
 
