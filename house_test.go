@@ -39,6 +39,8 @@ var storeys = []storey{
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
+	{6.6, "serve/journal"},
+	{6.7, "serve/live serve/history serve/alarm"},
 	{7, "serve cli"},
 	{8, ". cmd/gimbal internal/tools internal/tools/*"},
 }
