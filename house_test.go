@@ -40,7 +40,8 @@ var storeys = []storey{
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
 	{6.6, "serve/journal"},
-	{6.7, "serve/live serve/history serve/alarm"},
+	{6.7, "serve/live serve/alarm"},
+	{6.8, "serve/history"},
 	{7, "serve cli"},
 	{8, ". cmd/gimbal internal/tools internal/tools/*"},
 }
@@ -63,6 +64,8 @@ var lodgers = []struct{ path, homes string }{
 	{"golang.org/x/text", "encode"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
+	{"modernc.org/sqlite", "serve/history"},
+	{"github.com/jackc/pgx/v5", "serve/history"},
 }
 
 // file is one parsed Go file.
