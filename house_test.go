@@ -39,10 +39,11 @@ var storeys = []storey{
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
-	{6.6, "serve/journal"},
-	{6.7, "serve/live serve/alarm"},
-	{6.8, "serve/history"},
-	{7, "serve cli"},
+	{6.6, "serve/oip serve/journal"},
+	{6.65, "serve/live"},
+	{6.7, "serve/*"},
+	{6.8, "serve"},
+	{7, "cli"},
 	{8, ". cmd/gimbal internal/tools internal/tools/*"},
 }
 
