@@ -26,7 +26,7 @@ type storey struct {
 
 // storeys: a package imports lower floors only.
 var storeys = []storey{
-	{0, "internal/num"},
+	{0, "internal/num internal/decimal"},
 	{1, "data internal/net internal/graph internal/part"},
 	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},

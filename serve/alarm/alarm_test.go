@@ -47,8 +47,11 @@ type postOffice struct {
 	arrived   chan string
 }
 
-func newPostOffice(t *testing.T, cert tls.Certificate) *postOffice {
+func newPostOffice(t *testing.T, cert tls.Certificate, change func(*postOffice)) *postOffice {
 	p := &postOffice{tls: &tls.Config{Certificates: []tls.Certificate{cert}}, arrived: make(chan string, 100)}
+	if change != nil {
+		change(p)
+	}
 	var err error
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -327,8 +330,7 @@ func linkIn(t *testing.T, body string) string {
 
 func TestSubscribeConfirmLeave(t *testing.T) {
 	cert, pool := certificate(t)
-	office := newPostOffice(t, cert)
-	office.busy = 2
+	office := newPostOffice(t, cert, func(p *postOffice) { p.busy = 2 })
 	c := mailConfig(t, office, pool)
 	n := start(t, c)
 	page := httptest.NewServer(n.Handler())
@@ -393,7 +395,7 @@ func TestSubscribeConfirmLeave(t *testing.T) {
 
 func TestForgedAndOldLinks(t *testing.T) {
 	cert, pool := certificate(t)
-	c := mailConfig(t, newPostOffice(t, cert), pool)
+	c := mailConfig(t, newPostOffice(t, cert, nil), pool)
 	now := time.Unix(1e9, 0)
 	c.now = func() time.Time { return now }
 	n := start(t, c)
@@ -433,35 +435,34 @@ func TestForgedAndOldLinks(t *testing.T) {
 
 func TestMailServersThatFail(t *testing.T) {
 	cert, pool := certificate(t)
-	send := func(change func(*postOffice), plain bool, trust *x509.CertPool) (again bool, err error, office *postOffice) {
-		office = newPostOffice(t, cert)
-		change(office)
+	send := func(change func(*postOffice), plain bool, trust *x509.CertPool) (*postOffice, bool, error) {
+		office := newPostOffice(t, cert, change)
 		m := Mail{Host: "127.0.0.1", Port: office.port(), From: "a@b.c", Plain: plain, TLS: &tls.Config{RootCAs: trust}}
 		ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer stop()
-		again, err = m.send(ctx, message{to: "d@e.f", text: ".\r\nbegins with a dot"})
-		return again, err, office
+		again, err := m.send(ctx, message{to: "d@e.f", text: ".\r\nbegins with a dot"})
+		return office, again, err
 	}
-	if again, err, o := send(func(p *postOffice) { p.noTLS = true }, false, pool); err == nil || again || len(o.letters) > 0 {
+	if o, again, err := send(func(p *postOffice) { p.noTLS = true }, false, pool); err == nil || again || len(o.letters) > 0 {
 		t.Errorf("no STARTTLS: %v, again %v", err, again)
 	}
-	if _, err, _ := send(func(p *postOffice) { p.noTLS = true }, true, pool); err != nil {
+	if _, _, err := send(func(p *postOffice) { p.noTLS = true }, true, pool); err != nil {
 		t.Errorf("no STARTTLS where that is allowed: %v", err)
 	}
-	if _, err, o := send(func(*postOffice) {}, false, x509.NewCertPool()); err == nil || len(o.letters) > 0 {
+	if o, _, err := send(func(*postOffice) {}, false, x509.NewCertPool()); err == nil || len(o.letters) > 0 {
 		t.Error("an unknown certificate")
 	}
-	if again, err, _ := send(func(p *postOffice) { p.refuse = true }, false, pool); err == nil || again {
+	if _, again, err := send(func(p *postOffice) { p.refuse = true }, false, pool); err == nil || again {
 		t.Errorf("refused for good: %v, again %v", err, again)
 	}
-	if again, err, _ := send(func(p *postOffice) { p.busy = 1 }, false, pool); err == nil || !again {
+	if _, again, err := send(func(p *postOffice) { p.busy = 1 }, false, pool); err == nil || !again {
 		t.Errorf("put off: %v, again %v", err, again)
 	}
 	begin := time.Now()
-	if again, err, _ := send(func(p *postOffice) { p.hang = true }, false, pool); err == nil || !again || time.Since(begin) > 5*time.Second {
+	if _, again, err := send(func(p *postOffice) { p.hang = true }, false, pool); err == nil || !again || time.Since(begin) > 5*time.Second {
 		t.Errorf("a server that hangs: %v, again %v", err, again)
 	}
-	_, err, o := send(func(*postOffice) {}, false, pool)
+	o, _, err := send(func(*postOffice) {}, false, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -519,7 +520,7 @@ func TestSlowTargetHoldsUpNobody(t *testing.T) {
 
 func TestRefusedSettings(t *testing.T) {
 	cert, pool := certificate(t)
-	good := mailConfig(t, newPostOffice(t, cert), pool)
+	good := mailConfig(t, newPostOffice(t, cert, nil), pool)
 	for what, change := range map[string]func(*Config){
 		"webhook without a scheme": func(c *Config) { c.Webhooks = []string{"example.org/secret"} },
 		"no sender":                func(c *Config) { c.Mail.From = "" },
