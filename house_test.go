@@ -39,7 +39,8 @@ var storeys = []storey{
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
-	{6.6, "serve/oip"},
+	{6.6, "serve/oip serve/journal"},
+	{6.65, "serve/live"},
 	{6.7, "serve/*"},
 	{6.8, "serve"},
 	{7, "cli"},
@@ -66,6 +67,8 @@ var lodgers = []struct{ path, homes string }{
 	{"golang.org/x/text", "encode"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
+	{"modernc.org/sqlite", "serve/history"},
+	{"github.com/jackc/pgx/v5", "serve/history"},
 }
 
 // file is one parsed Go file.
