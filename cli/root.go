@@ -20,6 +20,7 @@ var commands = []struct {
 	}},
 	{"Checkpoints", []func(*env) *cobra.Command{newWeightsCommand}},
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
+	{"Over the network", []func(*env) *cobra.Command{newServeCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
 }

@@ -3,7 +3,6 @@ package guard
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"hash/fnv"
 	"io"
 	"math"
@@ -95,18 +94,18 @@ func (c *calibration) remove(x []float32, class string) bool {
 	return ok
 }
 
-// halve lowers the rate to a half and returns the rows that are no longer drawn.
-func (c *calibration) halve() (*data.Table, error) {
+// halve lowers the rate to a half and returns the rows that are no longer drawn, nil when there are none.
+func (c *calibration) halve() *data.Table {
 	c.sort()
 	c.rate /= 2
 	cut := slices.IndexFunc(c.list, func(r keptRow) bool { return !below(r.hash, c.rate) })
 	if cut < 0 {
-		return nil, fmt.Errorf("%w: %d calibration rows are copies of one another", data.ErrShape, len(c.list))
+		return nil
 	}
 	moved := calibration{list: c.list[cut:]}
 	t := moved.table()
 	c.list = slices.Clone(c.list[:cut])
-	return t, nil
+	return t
 }
 
 // table returns the rows with their labels.

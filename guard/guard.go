@@ -204,18 +204,39 @@ func (g *Guard) learn(t *data.Table, taught map[string]bool) error {
 	return nil
 }
 
-// finish fits the methods from the state and calibrates them.
+// finish brings the calibration sample to its size, fits the methods from the state and calibrates them.
 func (g *Guard) finish() error {
-	for g.kept.rows() > calibrationMost { // a pure function of the rows: those whose hash is too large move to the model
-		moved, err := g.kept.halve()
-		if err != nil {
+	if err := g.settle(); err != nil {
+		return err
+	}
+	return g.refit()
+}
+
+// settle moves rows to the model while too many calibrate. It is a pure function of the rows: those whose hash is too large move.
+func (g *Guard) settle() error {
+	for g.kept.rows() > calibrationMost {
+		before := g.kept.rows()
+		if err := g.halve(); err != nil {
 			return err
 		}
-		g.frame.Rate = g.kept.rate
-		if err := g.state.Observe(moved); err != nil {
-			return err
+		if g.kept.rows() == before {
+			return fmt.Errorf("%w: %d calibration rows are copies of one another", data.ErrShape, before)
 		}
 	}
+	return nil
+}
+
+// halve keeps half the share of rows for calibration from now on.
+func (g *Guard) halve() error {
+	moved := g.kept.halve()
+	g.frame.Rate = g.kept.rate
+	if moved == nil {
+		return nil
+	}
+	return g.state.Observe(moved)
+}
+
+func (g *Guard) refit() error {
 	var err error
 	if g.detector, err = g.fit(g.frame.Detector, g.frame.DetectorConfig); err != nil {
 		return err
@@ -252,9 +273,17 @@ func (g *Guard) fit(id string, text json.RawMessage) (method.Model, error) {
 	return s.FitMoments(cfg, g.state)
 }
 
-func (g *Guard) calibrate() error {
-	if err := part.NewConformal(make([]float64, g.kept.rows())).Check(g.frame.Alpha); err != nil {
+// enough refuses a false-alarm rate that so many calibration rows cannot promise.
+func enough(rows int, alpha float64) error {
+	if err := part.NewConformal(make([]float64, rows)).Check(alpha); err != nil {
 		return fmt.Errorf("%w: %w", method.ErrConfig, err)
+	}
+	return nil
+}
+
+func (g *Guard) calibrate() error {
+	if err := enough(g.kept.rows(), g.frame.Alpha); err != nil {
+		return err
 	}
 	rows := g.kept.table()
 	scores, err := g.detector.(method.Scorer).Score(rows)
@@ -308,52 +337,10 @@ func (g *Guard) clone() *Guard {
 	return &c
 }
 
-// Update learns more labelled rows, of known classes or of new ones, and returns the new guard. Rows are split as in Fit, but
-// a class that has fewer than 20 rows so far spares none for calibration, and with teach no class does.
-func (g *Guard) Update(_ context.Context, rows *data.Table, teach bool) (*Guard, error) {
-	u := g.clone()
-	counts := map[string]int{}
-	n, _ := rows.Dims()
-	for i := range n {
-		counts[rows.ClassName(i)]++
-	}
-	taught := map[string]bool{}
-	for name, c := range counts {
-		taught[name] = teach || c+g.state.Count(name) < taughtBelow
-	}
-	if err := u.learn(rows, taught); err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	if err := u.finish(); err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	return u, nil
-}
-
-// Forget returns the guard that never saw the given rows, with their labels: its hash is that of a fit like this one on what is left.
-// Errors: ErrShape, with nothing changed, when the rows were never learned.
-func (g *Guard) Forget(_ context.Context, rows *data.Table) (*Guard, error) {
-	u := g.clone()
-	n, _ := rows.Dims()
-	var model []int
-	for i := range n {
-		if !u.kept.remove(rows.Row(i), rows.ClassName(i)) {
-			model = append(model, i)
-		}
-	}
-	if err := u.state.Forget(rows.Pick(model)); err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	if err := u.finish(); err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	return u, nil
-}
-
 // WithAlpha returns the guard at another false-alarm rate. Errors: ErrConfig with the reason when the calibration sample is too small for it.
 func (g *Guard) WithAlpha(alpha float64) (*Guard, error) {
-	if err := g.conformal.Check(alpha); err != nil {
-		return nil, fmt.Errorf("guard: %w: %w", method.ErrConfig, err)
+	if err := enough(g.kept.rows(), alpha); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
 	}
 	u := *g
 	u.frame.Alpha = alpha
@@ -406,17 +393,9 @@ type Decision struct {
 
 // Decide judges each row by itself.
 func (g *Guard) Decide(in *data.Table) ([]Decision, error) {
-	scores, err := g.detector.(method.Scorer).Score(in)
-	if err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	out := make([]Decision, len(scores))
-	for i, s := range scores {
-		p := g.conformal.PValue(s)
-		out[i] = Decision{Score: s, PValue: p, Accept: p > g.frame.Alpha}
-	}
-	if g.head == nil {
-		return out, nil
+	out, err := g.Judge(in)
+	if err != nil || g.head == nil {
+		return out, err
 	}
 	l, err := logits(g.head, in)
 	if err != nil {
@@ -426,6 +405,43 @@ func (g *Guard) Decide(in *data.Table) ([]Decision, error) {
 		out[i].Label, out[i].Probability = g.best(l.Row(i))
 	}
 	return out, nil
+}
+
+// Judge is [Guard.Decide] without labels and their probabilities, which cost as much as the scores.
+func (g *Guard) Judge(in *data.Table) ([]Decision, error) {
+	scores, err := g.detector.(method.Scorer).Score(in)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	out := make([]Decision, len(scores))
+	for i, s := range scores {
+		p := g.conformal.PValue(s)
+		out[i] = Decision{Score: s, PValue: p, Accept: p > g.frame.Alpha}
+	}
+	return out, nil
+}
+
+// Probabilities returns each row's probability of every known class, N×K with the classes as column names; the largest of a row is
+// that of its [Decision]. Errors: ErrLabels for a guard without classes; those of Decide.
+func (g *Guard) Probabilities(in *data.Table) (*data.Table, error) {
+	if g.head == nil {
+		return nil, fmt.Errorf("guard: %w: it was fitted on rows without any", data.ErrLabels)
+	}
+	l, err := logits(g.head, in)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	n, k := l.Dims()
+	x := make([]float32, n*k)
+	for i := range n {
+		row := l.Row(i)
+		top := slices.Max(row)
+		_, best := g.best(row)
+		for c, v := range row {
+			x[i*k+c] = float32(best * math.Exp((float64(v)-float64(top))/g.temperature))
+		}
+	}
+	return data.NewNamed(n, g.classes, x)
 }
 
 // best returns the most probable class and its probability.

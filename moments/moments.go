@@ -179,6 +179,9 @@ type workspace struct {
 	weight []float64 // step / √(norm unit), exact powers of two
 }
 
+// pending reports whether there are sums that the state does not have.
+func (w *workspace) pending() bool { return w.blocks > 0 || len(w.sums) > 0 || len(w.rows) > 0 }
+
 // spillAfter keeps gram exact: each block adds at most 2^53 to an entry.
 const spillAfter = 1000
 
@@ -336,8 +339,12 @@ func (w *workspace) spill(s *State, into *integers) {
 	w.blocks = 0
 }
 
-// flush brings all partial sums into the state and every entry into its canonical form.
+// flush brings all partial sums into the state and every entry into its canonical form. Without partial sums it only reads, so that
+// many goroutines may ask a state that nobody changes.
 func (s *State) flush() {
+	if !slices.ContainsFunc(s.work, (*workspace).pending) {
+		return
+	}
 	p := s.p()
 	for _, w := range s.work {
 		if !s.perClass {

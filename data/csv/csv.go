@@ -15,6 +15,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/internal/scan"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/decimal"
 )
 
 // Header says whether the first row holds the names of the columns.
@@ -203,7 +204,7 @@ func (r *Reader) parse(s span, x []float32, text [][]string, i int) error {
 			return r.ragged(s)
 		}
 		if role >= 0 {
-			v, n := scan.Float32(ahead[p:])
+			v, n := decimal.Float32(ahead[p:])
 			if n > 0 && p+n <= len(row) && (p+n == len(row) || row[p+n] == r.delim) {
 				x[role] = v
 				p += n + 1

@@ -10,6 +10,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/internal/scan"
 	"github.com/gimbal-ml/gimbal/data/rows"
+	"github.com/gimbal-ml/gimbal/internal/decimal"
 )
 
 // parser reads one line of JSON (RFC 8259) in place.
@@ -182,7 +183,7 @@ func (p *parser) digits() ([]byte, error) {
 func (p *parser) number() (float32, error) {
 	switch c := p.next(); {
 	case c-'0' <= 9 || c == '-' && !p.notANumber():
-		if v, n := scan.Float32(p.ahead[p.at:]); n > 0 && p.at+n <= len(p.b) && !p.oddStart() {
+		if v, n := decimal.Float32(p.ahead[p.at:]); n > 0 && p.at+n <= len(p.b) && !p.oddStart() {
 			p.at += n
 			return v, nil
 		}
@@ -214,7 +215,7 @@ func (p *parser) number() (float32, error) {
 }
 
 // oddStart reports whether the number ahead begins as no number in JSON may: with a point or a needless zero. How it goes on does
-// not matter: scan.Float32 takes no point without digits behind it.
+// not matter: decimal.Float32 takes no point without digits behind it.
 func (p *parser) oddStart() bool {
 	b := p.b[p.at:]
 	if b[0] == '-' {
