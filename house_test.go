@@ -332,6 +332,11 @@ type method struct {
 	name, typ string // mahalanobis, Mahalanobis
 }
 
+// owns reports whether a file is the method's: name.go, or name_part.go where one file would be too long to read.
+func (m method) owns(f file) bool {
+	return m.path == f.path || m.dir == f.dir && strings.HasPrefix(f.base, m.name+"_")
+}
+
 // methods finds the files that register one, and what is wrong with their form.
 func (h house) methods() (list []method, bad []string) {
 	for _, f := range h {
@@ -462,7 +467,7 @@ func checkEquality(h house) (bad []string) {
 		}
 		names := func(dir, name string) *method {
 			for _, m := range list {
-				if m.dir == dir && m.path != f.path && (name == m.typ || name == m.typ+"Model" || name == m.typ+"Input") {
+				if m.dir == dir && !m.owns(f) && (name == m.typ || name == m.typ+"Model" || name == m.typ+"Input") {
 					return &m
 				}
 			}
@@ -488,7 +493,7 @@ func checkEquality(h house) (bad []string) {
 					return false
 				}
 				id, _ := strconv.Unquote(n.Value)
-				if m, ok := ids[id]; ok && m.path != f.path {
+				if m, ok := ids[id]; ok && !m.owns(f) {
 					bad = append(bad, fmt.Sprintf("%s: names the method %s", f.set.Position(n.Pos()), id))
 				}
 			case *ast.SelectorExpr:
