@@ -68,7 +68,7 @@ func (e *env) printMethod(s method.Spec) error {
 		return e.printObject(methodObject(s, h))
 	}
 	out := bufio.NewWriter(e.stdout)
-	fmt.Fprintf(out, "%s: %s\n\n%s\n", s.ID(), s.Title, unlink(h.Doc))
+	fmt.Fprintf(out, "%s: %s\n\n%s\n", s.ID(), s.Title, method.Unlink(h.Doc))
 	fmt.Fprintf(out, "\nTakes:    %s\nCan:      %s\n", cmp.Or(strings.Join(takes(s), ", "), "nothing"), strings.Join(can(s), ", "))
 	if s.Learns() {
 		from := "the rows themselves"
@@ -85,7 +85,7 @@ func (e *env) printMethod(s method.Spec) error {
 	}
 	for _, p := range s.Params {
 		fmt.Fprintf(out, "  --%s %s%s\n", p.Name, paramKind(p), facts(p))
-		for _, line := range wrap(unlink(h.Fields[p.Name]), min(e.width, 100)-6) {
+		for _, line := range wrap(method.Unlink(h.Fields[p.Name]), min(e.width, 100)-6) {
 			fmt.Fprintf(out, "      %s\n", line)
 		}
 	}
@@ -165,29 +165,6 @@ func (e *env) withModel(verb string, lines ...string) string {
 	return strings.Join(append([]string{fit}, lines...), "\n")
 }
 
-// unlink takes the brackets off the doc links of a Go comment.
-func unlink(doc string) string {
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(doc, '[')
-		if i < 0 {
-			return b.String() + doc
-		}
-		j := strings.IndexByte(doc[i:], ']')
-		name := ""
-		if j > 1 {
-			name = doc[i+1 : i+j]
-		}
-		if name == "" || name[0] < 'A' || name[0] > 'Z' || strings.ContainsAny(name, " ,;") { // an interval or a reference, no Go name
-			b.WriteString(doc[:i+1])
-			doc = doc[i+1:]
-			continue
-		}
-		b.WriteString(doc[:i] + name)
-		doc = doc[i+j+1:]
-	}
-}
-
 // wrap breaks text into lines of at most width characters.
 func wrap(text string, width int) []string {
 	var lines []string
@@ -219,10 +196,10 @@ func (e *env) writeHelp(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		text = unlink(h.Doc)
+		text = method.Unlink(h.Doc)
 		for _, p := range s.Params {
 			if f := cmd.Flags().Lookup(p.Name); f != nil {
-				f.Usage = strings.TrimSpace(strings.ReplaceAll(unlink(h.Fields[p.Name]), "`", "'") + facts(p))
+				f.Usage = strings.TrimSpace(strings.ReplaceAll(method.Unlink(h.Fields[p.Name]), "`", "'") + facts(p))
 			}
 		}
 	}

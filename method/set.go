@@ -79,3 +79,26 @@ func (s Spec) Claimed() bool {
 	h, err := s.Help()
 	return err != nil || !strings.Contains("\n"+h.Doc, "\nClaim:   none")
 }
+
+// Unlink takes the brackets off the doc links of a Go comment.
+func Unlink(doc string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(doc, '[')
+		if i < 0 {
+			return b.String() + doc
+		}
+		j := strings.IndexByte(doc[i:], ']')
+		name := ""
+		if j > 1 {
+			name = doc[i+1 : i+j]
+		}
+		if name == "" || name[0] < 'A' || name[0] > 'Z' || strings.ContainsAny(name, " ,;") { // an interval or a reference, no Go name
+			b.WriteString(doc[:i+1])
+			doc = doc[i+1:]
+			continue
+		}
+		b.WriteString(doc[:i] + name)
+		doc = doc[i+j+1:]
+	}
+}

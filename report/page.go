@@ -93,3 +93,6 @@ type Code struct {
 }
 
 func (c Code) check() error { return nil }
+
+// Stylesheet is the style of the package's pages, in light and dark, for others that want to look the same.
+func Stylesheet() string { return paletteCSS() + styleCSS + plotCSS }
