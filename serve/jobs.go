@@ -38,13 +38,12 @@ type job struct {
 	created           time.Time
 	done              chan struct{}
 
-	mutex     sync.Mutex
-	state     string
-	ended     time.Time
-	progress  progress
-	result    any
-	err       error
-	cancelled bool
+	mutex    sync.Mutex
+	state    string
+	ended    time.Time
+	progress progress
+	result   any
+	err      error
 }
 
 // The states of a job.
@@ -115,7 +114,7 @@ func (s *Server) start(verb, subject string, work func(ctx context.Context) (any
 		defer close(j.done)
 		defer cancel()
 		var result any
-		err := ctx.Err()
+		var err error
 		select {
 		case s.jobs.turn <- struct{}{}:
 			j.mutex.Lock()
