@@ -62,6 +62,8 @@ var lodgers = []struct{ path, homes string }{
 	{"gonum.org/v1/gonum", "internal/num internal/part metric"},
 	{"golang.org/x/sys", "internal/num data/atomic"},
 	{"golang.org/x/term", "cli"},
+	{"google.golang.org/grpc", "serve serve/* internal/tools/*"},
+	{"google.golang.org/protobuf", "serve serve/*"},
 	{"golang.org/x/text", "encode"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},

@@ -10,9 +10,6 @@ import (
 	"github.com/gimbal-ml/gimbal/moments"
 )
 
-// columnsKey is the metadata entry of a saved model that lists the columns it was fitted on, where they had names.
-const columnsKey = "columns"
-
 // model is a fitted method with what its file holds.
 type model struct {
 	spec    method.Spec
@@ -32,9 +29,9 @@ func (e *env) loadModel(path string) (*model, error) {
 	if m.spec, m.cfg, m.fitted, err = method.Load(e.specs, c); err != nil {
 		return nil, fmt.Errorf("%s: %w%s", path, err, insteadOf(c, method.FileKind))
 	}
-	if _, ok := c.Meta[columnsKey]; ok {
+	if _, ok := c.Meta[method.ColumnsKey]; ok {
 		r := c.Read()
-		if m.columns = r.Strings(columnsKey); r.Err() != nil {
+		if m.columns = r.Strings(method.ColumnsKey); r.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", path, r.Err())
 		}
 	}
@@ -62,7 +59,7 @@ func (e *env) saveModel(ctx context.Context, path string, m *model, done string,
 		return err
 	}
 	if m.columns != nil {
-		c.SetStrings(columnsKey, m.columns)
+		c.SetStrings(method.ColumnsKey, m.columns)
 		if err := c.Seal(); err != nil {
 			return err
 		}

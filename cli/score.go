@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,12 +43,9 @@ Without -o the scores go to standard output. The format of a file follows its na
 	return cmd
 }
 
-// scoreColumn names a family's scores. Detectors' users expect the direction in the name.
-func scoreColumn(family, higher string) string {
-	if family == "detect" {
-		return higher + "_score"
-	}
-	return "score"
+// scoreColumn names a method's scores, in the direction that is asked for where the name has one.
+func scoreColumn(s method.Spec, higher string) string {
+	return strings.Replace(s.ScoreName(), "ood", higher, 1)
 }
 
 func runScore(e *env, cmd *cobra.Command, path string, o *scoreOptions) error {
@@ -62,7 +60,7 @@ func runScore(e *env, cmd *cobra.Command, path string, o *scoreOptions) error {
 	if err != nil {
 		return err
 	}
-	name := scoreColumn(m.spec.Family, o.higher)
+	name := scoreColumn(m.spec, o.higher)
 	if cmd.Flags().Changed("higher") && name == "score" {
 		return usage(cmd, "--higher is for detectors; %s is a %s", path, m.spec.ID())
 	}

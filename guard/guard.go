@@ -393,17 +393,9 @@ type Decision struct {
 
 // Decide judges each row by itself.
 func (g *Guard) Decide(in *data.Table) ([]Decision, error) {
-	scores, err := g.detector.(method.Scorer).Score(in)
-	if err != nil {
-		return nil, fmt.Errorf("guard: %w", err)
-	}
-	out := make([]Decision, len(scores))
-	for i, s := range scores {
-		p := g.conformal.PValue(s)
-		out[i] = Decision{Score: s, PValue: p, Accept: p > g.frame.Alpha}
-	}
-	if g.head == nil {
-		return out, nil
+	out, err := g.Judge(in)
+	if err != nil || g.head == nil {
+		return out, err
 	}
 	l, err := logits(g.head, in)
 	if err != nil {
@@ -413,6 +405,43 @@ func (g *Guard) Decide(in *data.Table) ([]Decision, error) {
 		out[i].Label, out[i].Probability = g.best(l.Row(i))
 	}
 	return out, nil
+}
+
+// Judge is [Guard.Decide] without labels and their probabilities, which cost as much as the scores.
+func (g *Guard) Judge(in *data.Table) ([]Decision, error) {
+	scores, err := g.detector.(method.Scorer).Score(in)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	out := make([]Decision, len(scores))
+	for i, s := range scores {
+		p := g.conformal.PValue(s)
+		out[i] = Decision{Score: s, PValue: p, Accept: p > g.frame.Alpha}
+	}
+	return out, nil
+}
+
+// Probabilities returns each row's probability of every known class, N×K with the classes as column names; the largest of a row is
+// that of its [Decision]. Errors: ErrLabels for a guard without classes; those of Decide.
+func (g *Guard) Probabilities(in *data.Table) (*data.Table, error) {
+	if g.head == nil {
+		return nil, fmt.Errorf("guard: %w: it was fitted on rows without any", data.ErrLabels)
+	}
+	l, err := logits(g.head, in)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	n, k := l.Dims()
+	x := make([]float32, n*k)
+	for i := range n {
+		row := l.Row(i)
+		top := slices.Max(row)
+		_, best := g.best(row)
+		for c, v := range row {
+			x[i*k+c] = float32(best * math.Exp((float64(v)-float64(top))/g.temperature))
+		}
+	}
+	return data.NewNamed(n, g.classes, x)
 }
 
 // best returns the most probable class and its probability.

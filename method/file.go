@@ -10,6 +10,9 @@ import (
 // FileKind is the metadata entry "gimbal" of a saved model.
 const FileKind = "method"
 
+// ColumnsKey is the metadata entry of a saved model that lists the columns it was fitted on, where they had names.
+const ColumnsKey = "columns"
+
 const fileVersion = "1"
 
 // Save puts a model, its method's ID and its configuration into one sealed checkpoint, ready to be written as safetensors.

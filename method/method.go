@@ -135,6 +135,15 @@ func (s Spec) Can(verb string) bool {
 	return false
 }
 
+// ScoreName is what the scores of the method's models are called where they stand beside other columns. Detectors' users expect the
+// direction in the name.
+func (s Spec) ScoreName() string {
+	if s.Family == "detect" {
+		return "ood_score"
+	}
+	return "score"
+}
+
 // Config returns a new zero configuration, a pointer to the method's struct.
 func (s Spec) Config() any { return s.newConfig() }
 

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve"
+)
+
+type serveOptions struct {
+	http, grpc       string
+	exposed          bool
+	data, tokens     string
+	cert, key, ca    string
+	maxBody          int64
+	maxRequests      int
+	rate             float64
+	timeout, grace   time.Duration
+	poll             time.Duration
+	logFormat, level string
+}
+
+func newServeCommand(e *env) *cobra.Command {
+	o := &serveOptions{}
+	cmd := &cobra.Command{
+		Use:   "serve [MODEL…]",
+		Short: "Answer for saved guards and models over HTTP and gRPC",
+		Long: `Serve answers in the Open Inference Protocol, version 2, that KServe, Triton and MLServer speak: as JSON, with binary tensors, and over
+gRPC. MODEL is a guard's or a model's file, or NAME=FILE. Metrics for Prometheus are at /metrics, the description of all
+routes at /openapi.json.
+
+It listens to this machine only, unless --http or --grpc say otherwise; then it wants --tokens, or --exposed from who knows
+what that means. A token file has lines of ROLE TOKEN NAME; the roles are read, infer, teach and admin.
+
+A model is loaded again when its file has changed, and at SIGHUP; requests under way are answered by the old one. At SIGTERM
+the server takes no more requests, answers those under way and ends. Errors go to standard error as structured logs.`,
+		Example: `  gimbal serve g.gimbal
+  gimbal serve g.gimbal detector=m.gimbal --http 127.0.0.1:9000 --grpc off
+  gimbal serve g.gimbal --http :8080 --grpc :8081 --tokens tokens --tls-cert cert.pem --tls-key key.pem`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runServe(e, cmd, args, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.http, "http", "127.0.0.1:8080", "`ADDRESS` for HTTP, or off")
+	f.StringVar(&o.grpc, "grpc", "127.0.0.1:8081", "`ADDRESS` for gRPC, or off")
+	f.BoolVar(&o.exposed, "exposed", false, "listen to other machines without tokens")
+	f.StringVar(&o.data, "data", "", "`FOLDER` that jobs read from and write to; without it jobs have no files")
+	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
+	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
+	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
+	f.StringVar(&o.ca, "tls-client-ca", "", "`FILE` with the authorities (PEM) whose certificates clients must have")
+	f.Int64Var(&o.maxBody, "max-body", 64<<20, "largest request in `BYTES`")
+	f.IntVar(&o.maxRequests, "max-requests", 1024, "most `REQUESTS` answered at once")
+	f.Float64Var(&o.rate, "rate", 0, "most `REQUESTS` a second from each client; 0 is no bound")
+	f.DurationVar(&o.timeout, "timeout", time.Minute, "`TIME` that a client may take to send a request")
+	f.DurationVar(&o.grace, "grace", 25*time.Second, "`TIME` that requests may take to end when the server stops")
+	f.DurationVar(&o.poll, "poll", 2*time.Second, "`TIME` between looks at the models' files")
+	f.StringVar(&o.logFormat, "log", "text", "form of the log: `text` or json")
+	f.StringVar(&o.level, "log-level", "info", "what is logged: `debug`, info, warn or error")
+	return cmd
+}
+
+func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) error {
+	if len(models) == 0 && o.data == "" {
+		return usage(cmd, "MODEL is missing; without one, --data is needed, for jobs")
+	}
+	options, err := o.options(e, cmd, models)
+	if err != nil {
+		return err
+	}
+	options.Loopback = true
+	var on serve.Listeners
+	for _, l := range []struct {
+		flag, address string
+		to            *net.Listener
+	}{{"--http", o.http, &on.HTTP}, {"--grpc", o.grpc, &on.GRPC}} {
+		if l.address == "off" {
+			continue
+		}
+		local, err := isLoopback(l.address)
+		if err != nil {
+			return usage(cmd, "%s %s: %v", l.flag, l.address, err)
+		}
+		options.Loopback = options.Loopback && local
+		if !local && options.Tokens == nil && !o.exposed {
+			return usage(cmd, "%s %s can be reached from other machines: give --tokens, or --exposed to let everybody in", l.flag, l.address)
+		}
+		if *l.to, err = net.Listen("tcp", l.address); err != nil {
+			return err
+		}
+		defer (*l.to).Close()
+	}
+	if on.HTTP == nil && on.GRPC == nil {
+		return usage(cmd, "--http and --grpc are both off")
+	}
+	s, err := serve.New(e.specs, options)
+	if err != nil {
+		return err
+	}
+	hang := make(chan os.Signal, 1)
+	signal.Notify(hang, syscall.SIGHUP)
+	defer signal.Stop(hang)
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case <-hang:
+				_ = s.Reload(true) // logged there
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return s.Run(ctx, on)
+}
+
+func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (serve.Options, error) {
+	out := serve.Options{Models: models, Data: o.data, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Version: fmt.Sprint(versions()[0].value)}
+	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 {
+		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace and --poll want more than 0, --rate 0 or more")
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.level)); err != nil {
+		return out, usage(cmd, "--log-level %q: want debug, info, warn or error", o.level)
+	}
+	handler := &slog.HandlerOptions{Level: level}
+	switch o.logFormat {
+	case "text":
+		out.Log = slog.New(slog.NewTextHandler(e.stderr, handler))
+	case "json":
+		out.Log = slog.New(slog.NewJSONHandler(e.stderr, handler))
+	default:
+		return out, usage(cmd, "--log %q: want text or json", o.logFormat)
+	}
+	var err error
+	if o.tokens != "" {
+		if out.Tokens, err = serve.LoadTokens(o.tokens); err != nil {
+			return out, err
+		}
+	}
+	switch {
+	case (o.cert == "") != (o.key == ""):
+		return out, usage(cmd, "--tls-cert and --tls-key belong together")
+	case o.cert == "" && o.ca != "":
+		return out, usage(cmd, "--tls-client-ca needs --tls-cert and --tls-key")
+	case o.cert != "":
+		out.TLS, err = o.tls()
+	}
+	return out, err
+}
+
+func (o *serveOptions) tls() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w: %v", o.cert, o.key, method.ErrConfig, err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if o.ca != "" {
+		text, err := os.ReadFile(o.ca)
+		if err != nil {
+			return nil, err
+		}
+		c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		if !c.ClientCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: %w: no certificate in it", o.ca, method.ErrConfig)
+		}
+	}
+	return c, nil
+}
+
+// isLoopback reports whether an address is reached from this machine only.
+func isLoopback(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, fmt.Errorf("want HOST:PORT")
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback(), nil
+	}
+	return host == "localhost", nil
+}
