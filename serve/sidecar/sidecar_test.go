@@ -326,7 +326,7 @@ func TestTensorsSideBySide(t *testing.T) {
 	if table, why = s.rows([]oip.Tensor{oip.NewFloat32s("x", in.Row(1), 4)}, nil, "input"); why != nil || fmt.Sprint(table.X()) != fmt.Sprint(in.Row(1)) {
 		t.Errorf("one row without its dimension: %v", why)
 	}
-	if table, why = s.rows([]oip.Tensor{oip.NewFloat32s("x", nil, 0, 2, 2)}, nil, "input"); why != nil {
+	if _, why = s.rows([]oip.Tensor{oip.NewFloat32s("x", nil, 0, 2, 2)}, nil, "input"); why != nil {
 		t.Errorf("no rows: %v", why)
 	}
 	for _, bad := range [][]oip.Tensor{nil, {oip.NewFloat32s("x", left, 3, 3)}, {oip.NewStrings("x", []string{"a"}, 1)}, {oip.NewFloat32s("x", []float32{1, 2, float32(math.NaN()), 4}, 1, 4)}} {
