@@ -15,8 +15,8 @@ import (
 // slow are commands whose examples take seconds each; GIMBAL_SLOW=1 runs them too. Their flags are checked always.
 var slow = []string{"gimbal demo", "gimbal claim"}
 
-// endless are commands that run until they are stopped; the flags of their examples are checked.
-var endless = []string{"gimbal serve"}
+// unending are commands that run until they are stopped; the flags of their examples are checked.
+var unending = []string{"gimbal serve"}
 
 // TestExamples runs every example line of every help, and of every method's help, in a shell.
 func TestExamples(t *testing.T) {
@@ -30,7 +30,7 @@ func TestExamples(t *testing.T) {
 				t.Fatalf("the help has no example:\n%s", text)
 			}
 			command := strings.ReplaceAll(name, "_", " ")
-			if slices.Contains(endless, command) || slices.Contains(slow, command) && os.Getenv("GIMBAL_SLOW") == "" {
+			if slices.Contains(unending, command) || slices.Contains(slow, command) && os.Getenv("GIMBAL_SLOW") == "" {
 				checkFlags(t, newRootCommand(e), lines)
 				return
 			}

@@ -94,9 +94,6 @@ func quantileBounds(sorted []float64, threshold float64) (bounds []float64) {
 	return slices.Compact(bounds)
 }
 
-// of returns the metrics of a model, which were made when it was loaded.
-func (m *metrics) of(served *model) *modelMetrics { return served.metrics }
-
 // loaded begins to count for a model. Counters of a replaced version go on where the version's own return.
 func (m *metrics) loaded(served *model) {
 	m.mutex.Lock()

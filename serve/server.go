@@ -113,7 +113,7 @@ func New(specs []method.Spec, o Options) (*Server, error) {
 			name, path = nameOf(text), text
 		}
 		if !validName(name) {
-			return nil, fmt.Errorf("%s: %w: %q cannot be a model's name in a path: say NAME=PATH with letters, digits, - _ .", path, method.ErrConfig, name)
+			return nil, fmt.Errorf("%s: %w: %q cannot be a model's name in a path: say NAME=PATH with letters, digits, dashes, underscores and points", path, method.ErrConfig, name)
 		}
 		if loaded[name] != nil {
 			return nil, fmt.Errorf("%s: %w: %s is called %q, too: say NAME=PATH", path, method.ErrConfig, loaded[name].path, name)
