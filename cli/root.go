@@ -18,7 +18,7 @@ var commands = []struct {
 	{"Methods", []func(*env) *cobra.Command{
 		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},
-	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
+	{"Features", []func(*env) *cobra.Command{newEncodeCommand, newPreprocessCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
 }
