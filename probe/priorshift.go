@@ -28,7 +28,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when Unlabelled is of another width or empty, and on another width; ErrDegenerate when all training rows are equal, or the optimum is not reached.
 // Differs: no share is taken to be below 1e-9; rounds end when none changes by 1e-10, or after 10,000.
 // Source:  saerens2002adjusting, eq. (2.4) and (2.9).
-// Claim:   none: it is here to be compared with; the paper's sets are not at hand.
+// Claim:   claims/probe/priorshift.go.
 type PriorShift struct {
 	// Ridge is the penalty on squared weights, as a share of the columns' mean variance. The head's probabilities must be honest for shares to be right: rather high than low.
 	Ridge float64 `default:"1e-3" range:"[1e-9,1e6]" unit:"share of the mean variance"`

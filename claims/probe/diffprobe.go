@@ -15,7 +15,7 @@ const diffprobeRows = 1000
 func diffProbe() claim.Claim {
 	return claim.Claim{
 		ID:    "probe/diffprobe",
-		Paper: "Mukhopadhyay et al. (2023), section 4: a linear probe of a denoiser's activations against other features learned without labels",
+		Paper: "mukhopadhyay2023diffusion, section 4: a linear probe of a denoiser's activations against other features learned without labels",
 		Statement: "What a denoising U-Net holds in the middle of removing noise is a better ground for a linear head than what it is made from. " +
 			"Here that is the pixels, by the same head; the arm of the untrained network says how much of the gain is learned, and the facts which block was chosen.",
 		ScaleDown: "a U-Net of 8 and 16 channels trained for 40 passes over 1,000 images of 14×14 pixels instead of guided diffusion on ImageNet at 256; no BigBiGAN beside it.",
