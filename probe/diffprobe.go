@@ -115,7 +115,6 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 		times = []float64{c.Time}
 	}
 	labels, _ := sorted.Labels()
-	var best *RidgePathModel
 	for _, time := range times {
 		features, err := m.features("diffprobe", sorted, time)
 		if err != nil {
@@ -135,18 +134,16 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 			if t, err = t.WithLabels(labels, sorted.Classes()); err != nil {
 				return nil, err
 			}
-			head, err := ridgePathFit(ctx, t, false)
+			fitted, err := ridgePathFit(ctx, t, false)
 			if err != nil {
 				return nil, err
 			}
-			e := head.errors[head.chosen]
-			m.grid = append(m.grid, DiffProbeChoice{b + 1, time, e})
-			if best == nil || e < m.chosen.Error {
-				best, m.chosen = head, m.grid[len(m.grid)-1]
+			m.grid = append(m.grid, DiffProbeChoice{b + 1, time, fitted.errors[fitted.chosen]})
+			if last := m.grid[len(m.grid)-1]; m.head == nil || last.Error < m.chosen.Error {
+				m.head, m.chosen = fitted.head, last
 			}
 		}
 	}
-	m.head = best.head
 	return m, nil
 }
 
