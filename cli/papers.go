@@ -75,22 +75,9 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 	if o.limit < 0 {
 		return usage(cmd, "--limit %d is negative", o.limit)
 	}
-	path, named := o.library, true
-	if path == "" {
-		path = os.Getenv("GIMBAL_PAPERS")
-	}
-	if path == "" {
-		if folder, err := os.UserConfigDir(); err == nil {
-			path, named = filepath.Join(folder, "gimbal", "papers.jsonl"), false
-		}
-	}
-	library := catalog.NewLibrary(catalog.Papers())
-	own, err := e.readPapers(path, named && len(o.add) == 0)
+	library, own, path, err := e.library(o.library, len(o.add) > 0)
 	if err != nil {
 		return err
-	}
-	for _, p := range own {
-		library.Add(p) // one that the catalog has by now is the catalog's
 	}
 	if len(o.add) > 0 {
 		return e.addPapers(library, own, path, o.add)
@@ -125,6 +112,28 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 		e.say("no paper is described by %q", words)
 	}
 	return e.print(l)
+}
+
+// library is the catalog with the user's own papers, which are in the file of that name, or where they are by default. A file that
+// is named must be there, unless it is to be made.
+func (e *env) library(path string, make bool) (l *catalog.Library, own []catalog.Paper, at string, err error) {
+	named := true
+	if path == "" {
+		path = os.Getenv("GIMBAL_PAPERS")
+	}
+	if path == "" {
+		if folder, err := os.UserConfigDir(); err == nil {
+			path, named = filepath.Join(folder, "gimbal", "papers.jsonl"), false
+		}
+	}
+	if own, err = e.readPapers(path, named && !make); err != nil {
+		return nil, nil, "", err
+	}
+	l = catalog.NewLibrary(catalog.Papers())
+	for _, p := range own {
+		_ = l.Add(p) // one that the catalog has by now is the catalog's
+	}
+	return l, own, path, nil
 }
 
 // readPapers reads a user's papers; none when the file is not there and nobody named it.

@@ -19,7 +19,7 @@ var commands = []struct {
 		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},
 	{"Checkpoints", []func(*env) *cobra.Command{newWeightsCommand}},
-	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
+	{"Features", []func(*env) *cobra.Command{newEncodeCommand, newPreprocessCommand}},
 	{"Over the network", []func(*env) *cobra.Command{newServeCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
+	"github.com/gimbal-ml/gimbal/serve/site"
 )
 
 type serveOptions struct {
@@ -39,7 +40,7 @@ func newServeCommand(e *env) *cobra.Command {
 		Short: "Answer for saved guards and models over HTTP and gRPC",
 		Long: `Serve answers in the Open Inference Protocol, version 2, that KServe, Triton and MLServer speak: as JSON, with binary tensors, and over
 gRPC. MODEL is a guard's or a model's file, or NAME=FILE. Metrics for Prometheus are at /metrics, the description of all
-routes at /openapi.json.
+routes at /openapi.json; /papers, /methods, /claims and /guide are pages to read.
 
 It listens to this machine only, unless --http or --grpc say otherwise; then it wants --tokens, or --exposed from who knows
 what that means. A token file has lines of ROLE TOKEN NAME; the roles are read, infer, teach and admin.
@@ -108,6 +109,11 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) erro
 	if on.HTTP == nil && on.GRPC == nil {
 		return usage(cmd, "--http and --grpc are both off")
 	}
+	library, _, _, err := e.library("", false)
+	if err != nil {
+		return err
+	}
+	options.Pages = site.New(e.specs, library)
 	s, err := serve.New(e.specs, options)
 	if err != nil {
 		return err

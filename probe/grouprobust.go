@@ -30,7 +30,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal, or the optimum is not reached.
 // Differs: all rows are used, weighted, where the authors draw subsets and average; the penalty is on squared weights. The worst group's loss is reached by exponentiated ascent with exact heads in between; Report says by how much at most it is missed.
 // Source:  kirichenko2023last, section 5; sagawa2020distributionally, Algorithm 1.
-// Claim:   none: the paper's image sets of spurious backgrounds are not at hand.
+// Claim:   claims/probe/grouprobust.go.
 type GroupRobust struct {
 	// Ridge is the penalty on squared weights, as a share of the columns' mean variance.
 	Ridge float64 `default:"1e-3" range:"[1e-9,1e6]" unit:"share of the mean variance"`

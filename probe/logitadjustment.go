@@ -27,7 +27,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal, or the optimum is not reached.
 // Differs: a linear head on frozen features, solved to its optimum, where the authors train networks; the penalty is ours.
 // Source:  menon2021long, eq. (9)-(10); ren2020balanced, eq. (4).
-// Claim:   none: the papers' long-tailed image sets are not run again here.
+// Claim:   claims/probe/logitadjustment.go.
 type LogitAdjustment struct {
 	// Ridge is the penalty on squared weights, as a share of the columns' mean variance.
 	Ridge float64 `default:"1e-3" range:"[1e-9,1e6]" unit:"share of the mean variance"`

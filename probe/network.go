@@ -12,14 +12,19 @@ import (
 	"github.com/gimbal-ml/gimbal/method"
 )
 
-// network is a classifier on rows that the engine trains. Rows enter as ((x − first) − shift)·scale: the mean is kept in two
-// parts, so that rows far from zero enter with the bits that they have near it.
-type network struct {
-	classes      []string
+// standard makes rows ((x − first) − shift)·scale: the mean is kept in two parts, so that rows far from zero come out with the
+// bits that they have near it.
+type standard struct {
 	first, shift []float64 // D
 	scale        float64   // one for all columns, so that their sizes beside each other stay
-	params       *net.Params
-	build        networkBuild
+}
+
+// network is a classifier on rows that the engine trains.
+type network struct {
+	standard
+	classes []string
+	params  *net.Params
+	build   networkBuild
 }
 
 // networkBuild adds the network to a graph: logits [rows, K] of x [rows, D], and what the loss is told of besides.
@@ -110,7 +115,7 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 }
 
 // measure finds mean and scale.
-func (m *network) measure(in *data.Table, channel func(int) int) error {
+func (m *standard) measure(in *data.Table, channel func(int) int) error {
 	n, d := in.Dims()
 	if channel == nil {
 		channel = func(j int) int { return j }
@@ -149,7 +154,7 @@ func (m *network) measure(in *data.Table, channel func(int) int) error {
 }
 
 // rows returns standardised rows, N×D.
-func (m *network) rows(in *data.Table) []float32 {
+func (m *standard) rows(in *data.Table) []float32 {
 	d := len(m.first)
 	x := in.X()
 	out := make([]float32, len(x))
@@ -220,30 +225,41 @@ func (m *network) predict(name string, in *data.Table) (*data.Table, error) {
 const networkPrefix = "network."
 
 func (m *network) state() *data.Checkpoint {
-	st := &data.Checkpoint{Tensors: map[string]data.Tensor{
-		"first": data.Float64Tensor(m.first, len(m.first)),
-		"shift": data.Float64Tensor(m.shift, len(m.shift)),
-		"scale": data.Float64Tensor([]float64{m.scale}, 1),
-	}}
-	for _, t := range m.params.Tensors() {
-		st.Tensors[networkPrefix+t.Name] = data.Float32Tensor(t.Values, t.Shape...)
-	}
+	st := &data.Checkpoint{Tensors: map[string]data.Tensor{}}
+	m.standard.save(st)
+	saveParams(m.params, st)
 	st.SetStrings("classes", m.classes)
 	return st
 }
 
-// loadNetwork reads a network and checks that its tensors are those that build asks for.
-func loadNetwork(st *data.Checkpoint, build networkBuild) (*network, error) {
-	r := st.Read()
-	m := &network{classes: r.Strings("classes"), first: r.Floats("first", -1), params: net.NewParams(0), build: build}
+func (m *standard) save(st *data.Checkpoint) {
+	st.Tensors["first"] = data.Float64Tensor(m.first, len(m.first))
+	st.Tensors["shift"] = data.Float64Tensor(m.shift, len(m.shift))
+	st.Tensors["scale"] = data.Float64Tensor([]float64{m.scale}, 1)
+}
+
+func loadStandard(r *data.Reader) (m standard, err error) {
+	m.first = r.Floats("first", -1)
 	m.shift = r.Floats("shift", len(m.first))
 	scale := r.Floats("scale", 1)
 	if err := r.Err(); err != nil {
-		return nil, err
+		return m, err
 	}
-	if m.scale = scale[0]; len(m.first) == 0 || len(m.classes) == 0 || !(m.scale > 0) {
-		return nil, fmt.Errorf("%w: a network of %d columns, %d classes and scale %g", data.ErrShape, len(m.first), len(m.classes), m.scale)
+	if m.scale = scale[0]; len(m.first) == 0 || !(m.scale > 0) {
+		return m, fmt.Errorf("%w: rows of %d columns and scale %g", data.ErrShape, len(m.first), m.scale)
 	}
+	return m, nil
+}
+
+func saveParams(params *net.Params, st *data.Checkpoint) {
+	for _, t := range params.Tensors() {
+		st.Tensors[networkPrefix+t.Name] = data.Float32Tensor(t.Values, t.Shape...)
+	}
+}
+
+// loadParams reads a network's tensors and checks that they are those that build asks for.
+func loadParams(st *data.Checkpoint, build func(g *net.Graph) []*net.Node) (*net.Params, error) {
+	params, r := net.NewParams(0), st.Read()
 	for _, name := range st.Names() {
 		if own, ok := strings.CutPrefix(name, networkPrefix); ok {
 			shape := st.Tensors[name].Shape
@@ -251,20 +267,37 @@ func loadNetwork(st *data.Checkpoint, build networkBuild) (*network, error) {
 			if err := r.Err(); err != nil {
 				return nil, err
 			}
-			if err := m.params.Put(net.Tensor{Name: own, Shape: shape, Values: values}); err != nil {
+			if err := params.Put(net.Tensor{Name: own, Shape: shape, Values: values}); err != nil {
 				return nil, fmt.Errorf("%w: %w", data.ErrShape, err)
 			}
 		}
 	}
-	have := len(m.params.All())
-	g := net.NewGraph(m.params)
+	have := len(params.All())
+	g := net.NewGraph(params)
 	g.Training = false
-	logits, features := build(g, g.Input(1, len(m.first)), len(m.classes))
-	if _, err := g.Infer(logits, features); err != nil {
+	if _, err := g.Infer(build(g)...); err != nil {
 		return nil, fmt.Errorf("%w: %w", data.ErrShape, err)
 	}
-	if want := len(m.params.All()); want != have {
+	if want := len(params.All()); want != have {
 		return nil, fmt.Errorf("%w: %d of the network's %d tensors are missing", data.ErrFormat, want-have, want)
 	}
-	return m, nil
+	return params, nil
+}
+
+// loadNetwork reads a network.
+func loadNetwork(st *data.Checkpoint, build networkBuild) (*network, error) {
+	r := st.Read()
+	m := &network{classes: r.Strings("classes"), build: build}
+	var err error
+	if m.standard, err = loadStandard(r); err != nil {
+		return nil, err
+	}
+	if len(m.classes) == 0 {
+		return nil, fmt.Errorf("%w: a network without classes", data.ErrShape)
+	}
+	m.params, err = loadParams(st, func(g *net.Graph) []*net.Node {
+		logits, features := build(g, g.Input(1, len(m.first)), len(m.classes))
+		return []*net.Node{logits, features}
+	})
+	return m, err
 }

@@ -22,13 +22,13 @@ var _ = methods.Add(method.Learned(method.Info{
 // Prefer it over [LogitAdjustment] when target rows are at hand, which need not be balanced; drift/labelshift tells whether
 // shares changed at all.
 //
-// Fits on: Train N×D with a label for every row, N ≥ 2; Target, optional, m×D from where the head is to be used, whose labels are ignored. Without it the shares of Train stay.
+// Fits on: Train N×D with a label for every row, N ≥ 2; Unlabelled, optional, m×D from where the head is to be used, whose labels are ignored. Without it the shares of Train stay.
 // Predict: N×K class probabilities under the target's shares.
 // Logits:  N×K, natural logs of unnormalised probabilities; their softmax is Predict.
-// Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when the target is of another width or empty, and on another width; ErrDegenerate when all training rows are equal, or the optimum is not reached.
+// Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when Unlabelled is of another width or empty, and on another width; ErrDegenerate when all training rows are equal, or the optimum is not reached.
 // Differs: no share is taken to be below 1e-9; rounds end when none changes by 1e-10, or after 10,000.
 // Source:  saerens2002adjusting, eq. (2.4) and (2.9).
-// Claim:   none: it is here to be compared with; the paper's sets are not at hand.
+// Claim:   claims/probe/priorshift.go.
 type PriorShift struct {
 	// Ridge is the penalty on squared weights, as a share of the columns' mean variance. The head's probabilities must be honest for shares to be right: rather high than low.
 	Ridge float64 `default:"1e-3" range:"[1e-9,1e6]" unit:"share of the mean variance"`
@@ -44,8 +44,8 @@ const (
 type PriorShiftInput struct {
 	// Train are the labelled rows, N×D.
 	Train *data.Table
-	// Target are unlabelled rows, D columns.
-	Target *data.Table `optional:"true"`
+	// Unlabelled are rows from where the head is to be used, D columns.
+	Unlabelled *data.Table `optional:"true"`
 }
 
 // Fit finds the weights and the shares.
@@ -60,9 +60,9 @@ func (c PriorShift) Fit(ctx context.Context, in PriorShiftInput) (*PriorShiftMod
 	if err != nil {
 		return nil, err
 	}
-	if in.Target != nil {
-		if m, d := in.Target.Dims(); m == 0 || d != p.D {
-			return nil, fmt.Errorf("%w: target has %d rows of %d columns, the training rows have %d columns", data.ErrShape, m, d, p.D)
+	if in.Unlabelled != nil {
+		if m, d := in.Unlabelled.Dims(); m == 0 || d != p.D {
+			return nil, fmt.Errorf("%w: unlabelled are %d rows of %d columns, the training rows have %d columns", data.ErrShape, m, d, p.D)
 		}
 	}
 	fit, _, err := p.solve(ctx, c.Ridge, nil)
@@ -71,10 +71,10 @@ func (c PriorShift) Fit(ctx context.Context, in PriorShiftInput) (*PriorShiftMod
 	}
 	_, before := classWeights(p.Labels, p.K, false)
 	m := &PriorShiftModel{fit, before}
-	if in.Target == nil {
+	if in.Unlabelled == nil {
 		return m, nil
 	}
-	probabilities, err := fit.head.predict("priorshift", in.Target)
+	probabilities, err := fit.head.predict("priorshift", in.Unlabelled)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func ExamplePriorShift() {
 	target, _ := data.NewTable(6, 1, []float32{5, 6, 5, 7, 6, 4})
 	query, _ := data.NewTable(1, 1, []float32{3.5})
 	for _, rows := range []*data.Table{nil, target} {
-		m, err := probe.PriorShift{Ridge: 0.1}.Fit(context.Background(), probe.PriorShiftInput{Train: train, Target: rows})
+		m, err := probe.PriorShift{Ridge: 0.1}.Fit(context.Background(), probe.PriorShiftInput{Train: train, Unlabelled: rows})
 		if err != nil {
 			panic(err)
 		}
@@ -34,7 +34,7 @@ func ExamplePriorShift() {
 func TestPriorShiftIsTheLikeliest(t *testing.T) {
 	train, target := toy(t, 1, 800, 3, 2, 0.5), toy(t, 2, 500, 3, 2, 0.85)
 	plain, _ := asked(t, fitLogistic(t, probe.Logistic{}, train), target)
-	m, err := probe.PriorShift{}.Fit(t.Context(), probe.PriorShiftInput{Train: train, Target: target})
+	m, err := probe.PriorShift{}.Fit(t.Context(), probe.PriorShiftInput{Train: train, Unlabelled: target})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestPriorShiftWithoutTarget(t *testing.T) {
 	have, _ := asked(t, m, query)
 	want, _ := asked(t, fitLogistic(t, probe.Logistic{}, train), query)
 	near(t, "probabilities", have, want, 0)
-	if _, err := (probe.PriorShift{}).Fit(t.Context(), probe.PriorShiftInput{Train: train, Target: toy(t, 2, 20, 4, 3)}); !errors.Is(err, data.ErrShape) {
+	if _, err := (probe.PriorShift{}).Fit(t.Context(), probe.PriorShiftInput{Train: train, Unlabelled: toy(t, 2, 20, 4, 3)}); !errors.Is(err, data.ErrShape) {
 		t.Errorf("a target of another width: %v", err)
 	}
 }

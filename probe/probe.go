@@ -18,6 +18,7 @@
 //	[TipAdapter]       both               one pass     the same, and 1 to 16 labelled rows a class
 //	[NMTune]           features, labels   many passes  thousands of labels, features of a model pre-trained on doubtful labels
 //	[MomentProbing]    tokens, labels     many passes  all tokens of a row are at hand, and classes differ in more than their mean
+//	[DiffProbe]        rows, labels       many passes  rows as they are, most of them without labels
 //
 // The head of nearest class means is continual/prototypes, which also learns new classes.
 package probe

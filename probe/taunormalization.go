@@ -26,7 +26,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal, or the optimum is not reached.
 // Differs: a linear head on frozen features that are centred at the mean of the class means, which stands for the intercepts, solved to its optimum, where the authors train networks; all lengths are then multiplied by one number, so that the mean length stays and probabilities keep their sharpness.
 // Source:  kang2020decoupling, eq. (3).
-// Claim:   none: the paper's long-tailed image sets are not run again here.
+// Claim:   claims/probe/taunormalization.go.
 type TauNormalization struct {
 	// Ridge is the penalty on squared weights, as a share of the columns' mean variance.
 	Ridge float64 `default:"1e-3" range:"[1e-9,1e6]" unit:"share of the mean variance"`

@@ -46,6 +46,10 @@ func (s *Server) newHandler() http.Handler {
 		paths[r.path] = append(paths[r.path], r.method)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.options.Pages != nil && s.options.Pages.Serves(r) && s.trusted(r) == nil {
+			s.options.Pages.ServeHTTP(w, r)
+			return
+		}
 		if _, pattern := known.Handler(r); pattern != "" {
 			w.Header().Set("Allow", strings.Join(paths[pattern], ", "))
 			s.fail(w, r, &statusError{http.StatusMethodNotAllowed, fmt.Errorf("%s is answered to %s only", pattern, strings.Join(paths[pattern], ", "))})

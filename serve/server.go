@@ -52,8 +52,17 @@ type Options struct {
 	Poll time.Duration
 	// Version is the program's, for metadata.
 	Version string
+	// Pages answers what no route does, for people; nil: nothing.
+	Pages Pages
 	// Log takes what happens; nil drops it.
 	Log *slog.Logger
+}
+
+// Pages are pages of a site that tell nothing of what is served, and so need no token.
+type Pages interface {
+	http.Handler
+	// Serves reports whether a request is for one of them.
+	Serves(r *http.Request) bool
 }
 
 func (o *Options) fill() {

@@ -133,8 +133,14 @@ func (g *Graph) Waves(t *Node, width int, scale float64) *Node {
 // MLPDenoiser predicts from rows x [batch, D] and their noise level t [batch] a tensor like x: residual blocks of width
 // hidden that are told the level.
 func (g *Graph) MLPDenoiser(name string, x, t *Node, hidden, blocks int) *Node {
+	out, _ := g.MLPDenoiserBlocks(name, x, t, hidden, blocks)
+	return out
+}
+
+// MLPDenoiserBlocks is MLPDenoiser, and what comes out of each block, [batch, hidden].
+func (g *Graph) MLPDenoiserBlocks(name string, x, t *Node, hidden, blocks int) (out *Node, after []*Node) {
 	if g.err != nil {
-		return g.fail("")
+		return g.fail(""), nil
 	}
 	level := g.SiLU(g.MLP(name+".level", g.Waves(t, 2*((hidden+3)/4), 1), (*Graph).SiLU, hidden, hidden))
 	h := g.Dense(name+".in", x, hidden)
@@ -142,8 +148,9 @@ func (g *Graph) MLPDenoiser(name string, x, t *Node, hidden, blocks int) *Node {
 		at := fmt.Sprintf("%s.%d", name, i)
 		v := g.Add(g.Dense(at+".0", g.SiLU(g.Norm(at+".norm", h)), hidden), g.Dense(at+".level", level, hidden))
 		h = g.Add(h, g.Dense(at+".1", g.SiLU(v), hidden))
+		after = append(after, h)
 	}
-	return g.Dense(name+".out", g.SiLU(g.Norm(name+".norm", h)), x.width())
+	return g.Dense(name+".out", g.SiLU(g.Norm(name+".norm", h)), x.width()), after
 }
 
 // unetGroups is how many groups channels are normalised in, where that many divide them.
@@ -179,12 +186,19 @@ func (g *Graph) unetBlock(name string, x, level *Node, width int) *Node {
 // is a resolution, halved from one to the next; height and width must be divisible that often. Source: Ronneberger et al.
 // (2015), with the blocks of Ho et al. (2020).
 func (g *Graph) UNet(name string, x, t *Node, widths ...int) *Node {
+	out, _ := g.UNetBlocks(name, x, t, widths...)
+	return out
+}
+
+// UNetBlocks is UNet, and what comes out of each block, from the first on the way down to the last on the way up, images of
+// [batch, height, width, channels] each.
+func (g *Graph) UNetBlocks(name string, x, t *Node, widths ...int) (out *Node, after []*Node) {
 	deepest := len(widths) - 1
 	switch {
 	case g.err != nil:
-		return g.fail("")
+		return g.fail(""), nil
 	case deepest < 0 || len(x.shape) != 4 || x.shape[1]%(1<<deepest) != 0 || x.shape[2]%(1<<deepest) != 0:
-		return g.fail("U-Net %s: input %v cannot be halved %d times", name, x.shape, deepest)
+		return g.fail("U-Net %s: input %v cannot be halved %d times", name, x.shape, deepest), nil
 	}
 	embedded := 4 * widths[0]
 	level := g.SiLU(g.MLP(name+".level", g.Waves(t, 2*widths[0], 1), (*Graph).SiLU, embedded, embedded))
@@ -192,15 +206,18 @@ func (g *Graph) UNet(name string, x, t *Node, widths ...int) *Node {
 	var skips []*Node
 	for i, w := range widths {
 		h = g.unetBlock(fmt.Sprintf("%s.down.%d", name, i), h, level, w)
+		after = append(after, h)
 		if i < deepest {
 			skips = append(skips, h)
 			h = g.Conv(fmt.Sprintf("%s.down.%d.half", name, i), h, w, 3, Same(3, 2))
 		}
 	}
 	h = g.unetBlock(name+".middle", h, level, widths[deepest])
+	after = append(after, h)
 	for i := deepest - 1; i >= 0; i-- {
 		h = g.Concat(3, g.Upsample(h, 2), skips[i])
 		h = g.unetBlock(fmt.Sprintf("%s.up.%d", name, i), h, level, widths[i])
+		after = append(after, h)
 	}
-	return g.Conv(name+".out", g.SiLU(g.groupNormed(name+".norm", h)), x.width(), 3, Same(3, 1))
+	return g.Conv(name+".out", g.SiLU(g.groupNormed(name+".norm", h)), x.width(), 3, Same(3, 1)), after
 }

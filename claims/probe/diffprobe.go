@@ -1,0 +1,93 @@
+package probe
+
+import (
+	"context"
+
+	"github.com/gimbal-ml/gimbal/claims/claim"
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/probe"
+)
+
+// diffprobeRows is how many rows there are to learn from, and to measure on twice as many.
+const diffprobeRows = 1000
+
+func diffProbe() claim.Claim {
+	return claim.Claim{
+		ID:    "probe/diffprobe",
+		Paper: "mukhopadhyay2023diffusion, section 4: a linear probe of a denoiser's activations against other features learned without labels",
+		Statement: "What a denoising U-Net holds in the middle of removing noise is a better ground for a linear head than what it is made from. " +
+			"Here that is the pixels, by the same head; the arm of the untrained network says how much of the gain is learned, and the facts which block was chosen.",
+		ScaleDown: "a U-Net of 8 and 16 channels trained for 40 passes over 1,000 images of 14×14 pixels instead of guided diffusion on ImageNet at 256; no BigBiGAN beside it.",
+		Arms:      []string{"DiffProbe", "linear head on pixels (ridge, by leave-one-out)", "the same network untrained"},
+		Data:      "Fashion-MNIST at half its size: 1,000 rows to learn from, 2,000 of the test part",
+		Metric:    "accuracy",
+		Percent:   true,
+		Seeds:     5,
+		Needs:     []string{"fashion_mnist"},
+		Run:       diffProbeRun,
+		Facts:     claim.Means,
+	}
+}
+
+func diffProbeRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, err error) {
+	r := claim.Random(seed, 7)
+	var parts []*data.Table
+	for _, part := range []string{"train", "t10k"} {
+		t, err := env.Images("fashion_mnist", part)
+		if err != nil {
+			return o, err
+		}
+		if t, err = claim.Sample(t, r, diffprobeRows*(1+len(parts))); err != nil {
+			return o, err
+		}
+		if t, err = halved(t); err != nil {
+			return o, err
+		}
+		parts = append(parts, t)
+	}
+	o.Extra = map[string]float64{}
+	trained := probe.DiffProbe{Images: true, Width: 64, Epochs: 40, Rate: 0.005, Places: 4, Time: 0.1, Seed: seed}
+	untrained := trained
+	untrained.Epochs, untrained.Rate = 1, 1e-12
+	for _, fit := range []func(*data.Table) (method.Predictor, error){
+		func(t *data.Table) (method.Predictor, error) {
+			m, err := trained.Fit(ctx, probe.DiffProbeInput{Train: t})
+			if err == nil {
+				o.Extra["block chosen, of 4"] = m.Report()["block"]
+			}
+			return m, err
+		},
+		func(t *data.Table) (method.Predictor, error) { return probe.RidgePath{}.Fit(ctx, t) },
+		func(t *data.Table) (method.Predictor, error) {
+			return untrained.Fit(ctx, probe.DiffProbeInput{Train: t})
+		},
+	} {
+		a, err := ridgeAccuracy(fit, parts[0], parts[1])
+		if err != nil {
+			return o, err
+		}
+		o.Arms = append(o.Arms, a)
+	}
+	return o, nil
+}
+
+// halved averages pixels of images of 28×28 two by two.
+func halved(in *data.Table) (*data.Table, error) {
+	n, _ := in.Dims()
+	x := make([]float32, n*196)
+	for i := range n {
+		for j, v := range in.Row(i) {
+			x[i*196+j/56*14+j%28/2] += v / 4
+		}
+	}
+	t, err := data.NewTable(n, 196, x)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := in.Labels()
+	if err != nil {
+		return nil, err
+	}
+	return t.WithLabels(labels, in.Classes())
+}

@@ -1,0 +1,383 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/net"
+	"github.com/gimbal-ml/gimbal/method"
+)
+
+var _ = methods.Add(method.Learned(method.Info{
+	Title: "a head on what a denoiser, trained on the rows without labels, holds in the middle of removing noise",
+	Paper: "mukhopadhyay2023diffusion",
+	Small: map[string]string{"width": "8", "epochs": "2", "time": "0.1"},
+}, DiffProbe.Fit, loadDiffProbe))
+
+// DiffProbe classifies by the activations of a denoising network: noise is added to a row, and what one of the network's blocks makes of it goes to a linear head.
+//
+// It is the diffusion probe of Mukhopadhyay et al. (2023): a generator learns, without labels, features that classify. The
+// denoiser is trained here, on the rows and on Unlabelled ones beside them, to say which noise was added; then block and
+// level of noise are chosen, by the error of left-out rows under the ridge head that leave-one-out finds best. O(Epochs·N·D·Width)
+// to fit. Prefer it over [RidgePath] when there are far more rows than labels; with labels for all of them the rows
+// themselves, or a pre-trained network's features, do better.
+//
+// Fits on: Train N×D with a label for every row, N ≥ 2; Unlabelled, optional, m×D whose labels are ignored. With Images D is that of square gray images of an even side.
+// Predict: N×K class probabilities.
+// Logits:  N×K, fitted values over the temperature; their softmax is Predict.
+// Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when rows are no square images, when Unlabelled is of another width, and on another width; ErrConfig for a block that the network lacks; ErrDegenerate when all rows are equal, when nothing of them is left at Time 1, or the loss stops being a finite number.
+// Differs: a small network of our own, told the level of noise, on a cosine schedule, instead of guided diffusion on ImageNet at 256 pixels; one noise, drawn by the seed, for all rows, so that equal rows have equal features; the linear head alone; without Images a network of residual linear blocks.
+// Source:  mukhopadhyay2023diffusion, section 3.2; nichol2021improved, eq. (17), for the schedule.
+// Claim:   claims/probe/diffprobe.go.
+type DiffProbe struct {
+	// Images says that rows are square gray images, to be denoised by a U-Net.
+	Images bool
+	// Block is the one whose activations are taken, counted from 1; 0 chooses. The paper's best is 24 of 37.
+	Block int `range:"[0,1024]"`
+	// Time is the level of noise, as a share of the schedule; 0 chooses among 0.02, 0.1 and 0.3. The paper's best is 0.09.
+	Time float64 `range:"[0,1]" unit:"share of the schedule"`
+	// Places is how many means, either way, an image's activations are pooled to.
+	Places int `default:"2" range:"[1,64]"`
+	// Width is that of the hidden layers; a U-Net begins with an eighth of it, 4 channels at least.
+	Width int `default:"128" range:"[8,4096]" unit:"columns"`
+	// Epochs is how many times the rows are gone through; few rows as often as 200 steps need.
+	Epochs int `default:"30" range:"[1,100000]" unit:"passes"`
+	// Rate is that of Adam at the start.
+	Rate float64 `default:"0.001" range:"(0,1]"`
+	// Seed moves the first weights, the order of rows and the noise.
+	Seed uint64
+}
+
+// DiffProbeInput is what is learned from.
+type DiffProbeInput struct {
+	// Train are the labelled rows, N×D.
+	Train *data.Table
+	// Unlabelled are rows for the denoiser alone, D columns.
+	Unlabelled *data.Table `optional:"true"`
+}
+
+const (
+	diffprobeBlocks = 3    // of the network without convolutions
+	diffprobeLevels = 1000 // that the schedule is told in
+	diffprobeSteps  = 200  // few rows are gone through so often that there are as many steps
+)
+
+// diffprobeTimes are what Time chooses from.
+var diffprobeTimes = []float64{0.02, 0.1, 0.3}
+
+// Fit trains the denoiser and chooses block, level and head.
+func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel, error) {
+	if err := method.Ready(&c); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if in.Train == nil {
+		return nil, fmt.Errorf("%w: no rows", method.ErrInput)
+	}
+	if _, _, err := labelled(in.Train); err != nil {
+		return nil, err
+	}
+	n, d := in.Train.Dims()
+	sorted := in.Train.Pick(sortedRows(in.Train))
+	m := &DiffProbeModel{config: c, params: net.NewParams(c.Seed)}
+	if err := c.fits(d); err != nil {
+		return nil, err
+	}
+	if err := m.measure(sorted, nil); err != nil {
+		return nil, err
+	}
+	rows := m.rows(sorted)
+	if in.Unlabelled != nil {
+		if _, other := in.Unlabelled.Dims(); other != d {
+			return nil, fmt.Errorf("%w: unlabelled rows have %d columns, training rows %d", data.ErrShape, other, d)
+		}
+		free, err := data.NewTable(len(in.Unlabelled.X())/d, d, in.Unlabelled.X())
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, m.rows(free.Pick(sortedRows(free)))...)
+	}
+	m.noise = make([]float32, d)
+	r := rand.New(rand.NewPCG(c.Seed, 11))
+	for j := range m.noise {
+		m.noise[j] = float32(r.NormFloat64())
+	}
+	if err := m.train(ctx, rows); err != nil {
+		return nil, err
+	}
+	times := diffprobeTimes
+	if c.Time > 0 {
+		times = []float64{c.Time}
+	}
+	labels, _ := sorted.Labels()
+	for _, time := range times {
+		features, err := m.features("diffprobe", sorted, time)
+		if err != nil {
+			return nil, err
+		}
+		if c.Block > len(features) {
+			return nil, fmt.Errorf("%w: --block %d, the network has %d", method.ErrConfig, c.Block, len(features))
+		}
+		for b, x := range features {
+			if c.Block > 0 && c.Block != b+1 {
+				continue
+			}
+			t, err := data.NewTable(n, len(x)/n, x)
+			if err != nil {
+				return nil, err
+			}
+			if t, err = t.WithLabels(labels, sorted.Classes()); err != nil {
+				return nil, err
+			}
+			fitted, err := ridgePathFit(ctx, t, false)
+			if err != nil {
+				return nil, err
+			}
+			m.grid = append(m.grid, DiffProbeChoice{b + 1, time, fitted.errors[fitted.chosen]})
+			if last := m.grid[len(m.grid)-1]; m.head == nil || last.Error < m.chosen.Error {
+				m.head, m.chosen = fitted.head, last
+			}
+		}
+	}
+	return m, nil
+}
+
+// fits says what keeps rows from being what the network takes.
+func (c DiffProbe) fits(d int) error {
+	if !c.Images {
+		return nil
+	}
+	if side := diffprobeSide(d); side*side != d || side%2 != 0 {
+		return fmt.Errorf("%w: %d columns are not those of a square gray image of an even side", data.ErrShape, d)
+	}
+	return nil
+}
+
+func diffprobeSide(d int) int { return int(math.Round(math.Sqrt(float64(d)))) }
+
+// build is the denoiser on x [b, D] at levels t [b]: the noise, [b, D], and what comes out of each block, pooled, [b, ·].
+func (c DiffProbe) build(g *net.Graph, x, t *net.Node) (noise *net.Node, blocks []*net.Node) {
+	b, d := x.Shape()[0], x.Shape()[1]
+	if !c.Images {
+		return g.MLPDenoiserBlocks("denoiser", x, t, c.Width, diffprobeBlocks)
+	}
+	side := diffprobeSide(d)
+	widths := []int{max(4, c.Width/8)}
+	for s := side; s%2 == 0 && s > 4 && len(widths) < 3; s /= 2 {
+		widths = append(widths, max(8, c.Width/4))
+	}
+	noise, blocks = g.UNetBlocks("denoiser", g.Reshape(x, b, side, side, 1), t, widths...)
+	for i, h := range blocks {
+		if g.Err() != nil {
+			break
+		}
+		if kernel := h.Shape()[1] / min(c.Places, h.Shape()[1]); kernel > 1 {
+			h = g.AvgPool(h, kernel, net.Window{Stride: [2]int{kernel, kernel}})
+		}
+		blocks[i] = g.Reshape(h, b, -1)
+	}
+	return g.Reshape(noise, b, d), blocks
+}
+
+// diffprobeMix returns the weights of row and noise at a share of the schedule.
+func diffprobeMix(time float64) (row, noise float64) {
+	return math.Cos(math.Pi / 2 * time), math.Sin(math.Pi / 2 * time)
+}
+
+// DiffProbeChoice is a block and a level of noise with the mean squared error of left-out rows under the head on them.
+type DiffProbeChoice struct {
+	Block int
+	Time  float64
+	Error float64
+}
+
+// DiffProbeModel is a fitted [DiffProbe].
+type DiffProbeModel struct {
+	standard
+	config DiffProbe
+	params *net.Params
+	noise  []float32 // D
+	chosen DiffProbeChoice
+	grid   []DiffProbeChoice
+	head   *head
+}
+
+// train teaches the denoiser which noise was added to standardised rows.
+func (m *DiffProbeModel) train(ctx context.Context, rows []float32) error {
+	c, d := m.config, len(m.first)
+	n := len(rows) / d
+	batch := min(networkBatch, max(2, n/networkParts))
+	perEpoch := (n + batch - 1) / batch
+	source := rand.NewPCG(0, 0)
+	r := rand.New(source)
+	trainer, err := net.NewTrainer(net.Loop{
+		Epochs: max(c.Epochs, (diffprobeSteps+perEpoch-1)/perEpoch), Batch: batch, Seed: c.Seed,
+		Optimiser: net.Optimiser{Rule: net.Adam, Rate: c.Rate, ClipNorm: 1}, Schedule: net.Schedule{Cosine: true},
+		Progress: func(p net.Progress) bool {
+			method.Progress(ctx, p.Epoch, p.Epochs)
+			return true
+		},
+	}, m.params, net.Task{Rows: n, Build: func(g *net.Graph, b int) (*net.Node, func(net.Batch)) {
+		x, t, want := g.Input(b, d), g.Input(b), g.Input(b, d)
+		guess, _ := c.build(g, x, t)
+		return g.MSE(guess, want), func(step net.Batch) {
+			for i, row := range step.Rows {
+				source.Seed(step.Seed, uint64(row))
+				time := r.Float64()
+				t.Value()[i] = float32(diffprobeLevels * time)
+				own, noise := diffprobeMix(time)
+				for j, v := range rows[row*d : (row+1)*d] {
+					e := r.NormFloat64()
+					want.Value()[i*d+j] = float32(e)
+					x.Value()[i*d+j] = float32(own*float64(v) + noise*e)
+				}
+			}
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	if _, err := trainer.Run(ctx); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", method.ErrDegenerate, err)
+	}
+	return nil
+}
+
+// features returns every block's activations at a level of noise, N× what the block puts out.
+func (m *DiffProbeModel) features(name string, in *data.Table, time float64) (features [][]float32, err error) {
+	n, d := in.Dims()
+	if d != len(m.first) {
+		return nil, fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, len(m.first))
+	}
+	rows := m.rows(in)
+	own, noise := diffprobeMix(time)
+	var p *net.Program
+	var x, t *net.Node
+	var blocks []*net.Node
+	for lo := 0; lo < n; lo += networkBlock {
+		hi := min(lo+networkBlock, n)
+		if p == nil || x.Shape()[0] != hi-lo {
+			g := net.NewGraph(m.params)
+			g.Training = false
+			x, t = g.Input(hi-lo, d), g.Input(hi-lo)
+			_, blocks = m.config.build(g, x, t)
+			if p, err = g.Infer(blocks...); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		for i := range hi - lo {
+			t.Value()[i] = float32(diffprobeLevels * time)
+			for j, v := range rows[(lo+i)*d : (lo+i+1)*d] {
+				x.Value()[i*d+j] = float32(own*float64(v) + noise*float64(m.noise[j]))
+			}
+		}
+		p.Forward()
+		if features == nil {
+			features = make([][]float32, len(blocks))
+		}
+		for b, h := range blocks {
+			features[b] = append(features[b], h.Value()...)
+		}
+	}
+	return features, nil
+}
+
+// Features returns the chosen block's activations at the chosen level of noise, N×F.
+func (m *DiffProbeModel) Features(in *data.Table) (*data.Table, error) {
+	n, _ := in.Dims()
+	features, err := m.features("diffprobe", in, m.chosen.Time)
+	if err != nil {
+		return nil, err
+	}
+	if features == nil {
+		return data.NewTable(0, m.head.linear.D, nil)
+	}
+	return data.NewTable(n, m.head.linear.D, features[m.chosen.Block-1])
+}
+
+// Predict returns each row's class probabilities, N×K.
+func (m *DiffProbeModel) Predict(in *data.Table) (*data.Table, error) {
+	x, err := m.Features(in)
+	if err != nil {
+		return nil, err
+	}
+	return m.head.predict("diffprobe", x)
+}
+
+// Logits returns each row's fitted values over the temperature, N×K.
+func (m *DiffProbeModel) Logits(in *data.Table) (*data.Table, error) {
+	x, err := m.Features(in)
+	if err != nil {
+		return nil, err
+	}
+	return m.head.logits("diffprobe", x)
+}
+
+// Grid returns all that was tried, level by level. The caller must not change it.
+func (m *DiffProbeModel) Grid() []DiffProbeChoice { return m.grid }
+
+// Report returns what was chosen, and its error on left-out rows.
+func (m *DiffProbeModel) Report() data.Numbers {
+	return data.Numbers{"block": float64(m.chosen.Block), "time": m.chosen.Time, "left_out_error": m.chosen.Error}
+}
+
+// State returns the model as tensors.
+func (m *DiffProbeModel) State() *data.Checkpoint {
+	st := m.head.state()
+	m.standard.save(st)
+	saveParams(m.params, st)
+	st.Tensors["noise"] = data.Float32Tensor(m.noise, len(m.noise))
+	var grid []float64
+	for _, g := range m.grid {
+		grid = append(grid, float64(g.Block), g.Time, g.Error)
+	}
+	st.Tensors["grid"] = data.Float64Tensor(grid, len(m.grid), 3)
+	return st
+}
+
+func loadDiffProbe(c DiffProbe, st *data.Checkpoint) (*DiffProbeModel, error) {
+	if err := method.Ready(&c); err != nil {
+		return nil, err
+	}
+	r := st.Read()
+	m := &DiffProbeModel{config: c}
+	var err error
+	if m.standard, err = loadStandard(r); err != nil {
+		return nil, err
+	}
+	d := len(m.first)
+	m.noise = r.Float32s("noise", d)
+	grid := r.Floats("grid", -1, 3)
+	if m.head, err = loadHead(r); err != nil {
+		return nil, err
+	}
+	if err := c.fits(d); err != nil {
+		return nil, err
+	}
+	for ; len(grid) > 0; grid = grid[3:] {
+		g := DiffProbeChoice{int(grid[0]), grid[1], grid[2]}
+		if m.grid = append(m.grid, g); len(m.grid) == 1 || g.Error < m.chosen.Error {
+			m.chosen = g
+		}
+	}
+	var blocks []*net.Node
+	if m.params, err = loadParams(st, func(g *net.Graph) []*net.Node {
+		var out *net.Node
+		out, blocks = c.build(g, g.Input(1, d), g.Input(1))
+		return append([]*net.Node{out}, blocks...)
+	}); err != nil {
+		return nil, err
+	}
+	if b := m.chosen.Block; b < 1 || b > len(blocks) || blocks[b-1].Size() != m.head.linear.D || !(m.chosen.Time >= 0 && m.chosen.Time <= 1) {
+		return nil, fmt.Errorf("%w: block %d at %g of the schedule, under a head of %d columns", data.ErrShape, b, m.chosen.Time, m.head.linear.D)
+	}
+	return m, nil
+}
