@@ -1,8 +1,16 @@
 // Package weights answers: what can be made of trained checkpoints by arithmetic on their weights alone?
 // Checkpoints larger than memory pass through: results are computed one tensor at a time, when somebody asks for it.
 //
-//	which one?   takes                              when
-//	[Soup]       checkpoints of one architecture    fine-tuned from one start; wanted is one model as good as their ensemble
+//	which one?      takes                              when
+//	[Soup]          checkpoints of one architecture    fine-tuned from one start; wanted is one model as good as their ensemble
+//	[BANG]          a pre-trained one and tuned ones   the data shifts: blend both, see where the blend is right and both are wrong
+//	[EssSparsity]   a checkpoint and its score         how much of it can go today, without retraining?
+//	[CNNFilterDB]   checkpoints of any architectures   are their 3×3 filters sound, and how alike?
+//	[SparseLaw]     a table of finished runs           plan a run: which size to start from, how sparse to end
+//	[KIND]          a network and labelled rows        a denoiser in a shared part and add-ons for classes
+//	[D2NWG]         labelled rows                      heads for thousands of small tasks, drawn instead of trained
+//	[Mixup]         a network and labelled rows        tune it without making it too sure, so that it averages well
+//	[OwLore]        a network and labelled rows        tune it with little memory, a few layers at a time
 //
 // What a strategy must score or differentiate comes in as an evaluator: a [Holdout] of rows for multilayer perceptrons,
 // anything else that implements [data.Evaluator] for other networks.
