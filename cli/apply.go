@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/data/open"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/weights"
 )
@@ -67,7 +68,7 @@ func newApplyMethodCommand(e *env, s method.Spec) *cobra.Command {
 		text := "`FILE` with the " + string(slot.Kind)
 		switch slot.Kind {
 		case data.KindCheckpoints:
-			text = "`FILE` with a checkpoint; give it once for each"
+			text = "`FILE` with a checkpoint, or folder of them; give it once for each"
 		case data.KindEvaluator:
 			text = "`FILE` with labelled rows on which checkpoints of linear layers are scored"
 			o.commands[slot.Name] = cmd.Flags().String(slot.Name+commandSuffix, "", "shell `COMMAND` that scores a checkpoint: {} becomes its path, the last number printed is the score, higher = better")
@@ -165,11 +166,17 @@ func (e *env) bundle(ctx context.Context, s method.Spec, slots []method.Slot, in
 		case data.KindCheckpoints:
 			var all data.Checkpoints
 			for _, path := range paths {
-				c, err := e.readCheckpoint(path)
+				files, err := open.CheckpointPaths(path)
 				if err != nil {
 					return nil, err
 				}
-				all = append(all, c)
+				for _, file := range files {
+					c, err := e.readCheckpoint(file)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, c)
+				}
 			}
 			in[slot.Name] = all
 		case data.KindCheckpoint:

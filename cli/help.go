@@ -101,10 +101,14 @@ func examples(s method.Spec) string {
 		for _, slot := range s.Inputs {
 			switch {
 			case slot.Optional:
+			case slot.Kind == "checkpoints" && slot.Name == "networks": // of any kinds: a folder
+				line += fmt.Sprintf(" --%s %[1]s", slot.Name)
 			case slot.Kind == "checkpoints":
 				line += fmt.Sprintf(" --%s a.safetensors --%[1]s b.safetensors", slot.Name)
 			case slot.Kind == "evaluator":
 				line += " --evaluate-command 'wc -c < {}'"
+			case slot.Kind == "checkpoint" && slot.Name == "encoder": // a network on the rows beside it
+				line += fmt.Sprintf(" --%s %[1]s.safetensors", slot.Name)
 			case slot.Kind == "checkpoint":
 				line += fmt.Sprintf(" --%s a.safetensors", slot.Name)
 			default:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -170,6 +171,14 @@ func makePattern() error {
 				rows[i] = strings.Join(slices.Delete(c, 3, 4), ",")
 			}
 		}
+		if name == "runs" { // of a training, each with its size and loss
+			head, rows = "parameters,tokens,loss,y", nil
+			for size := 1.0; size <= 64; size *= 4 {
+				for tokens := 100.0; tokens <= 1600; tokens *= 4 {
+					rows = append(rows, fmt.Sprintf("%g,%g,%g,run", size, tokens, 1+2/math.Sqrt(size)+30/tokens))
+				}
+			}
+		}
 		if err := writeLines(filepath.Join(dir, name+".csv"), head, rows); err != nil {
 			return err
 		}
@@ -194,6 +203,9 @@ func makePattern() error {
 		if err := writeLinear(filepath.Join(dir, name+".safetensors"), uint64(seed)); err != nil {
 			return err
 		}
+	}
+	if err := writeLayers(dir); err != nil {
+		return err
 	}
 	if err := writeNetwork(filepath.Join(dir, "net")); err != nil {
 		return err
@@ -298,6 +310,37 @@ func writeLinear(path string, seed uint64) error {
 		Tensors: map[string]data.Tensor{"head.weight": data.CastTensor(data.F32, w, 3, 4), "head.bias": data.CastTensor(data.F32, []float64{0, 0, 0}, 3)},
 	}
 	return atomic.Write(path, func(out io.Writer) error { return safetensors.Write(out, c) })
+}
+
+// writeLayers writes encoder.safetensors, two linear layers on the columns of the tables, and a folder networks with two checkpoints
+// of convolutions.
+func writeLayers(dir string) error {
+	r := rand.New(rand.NewPCG(7, 5))
+	tensor := func(shape ...int) data.Tensor {
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = 0.5 * r.NormFloat64()
+		}
+		return data.CastTensor(data.F32, v, shape...)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "networks"), 0o777); err != nil {
+		return err
+	}
+	for name, tensors := range map[string]map[string]data.Tensor{
+		"encoder":    {"0.weight": tensor(6, 4), "0.bias": tensor(6), "2.weight": tensor(5, 6), "2.bias": tensor(5)},
+		"networks/a": {"conv.weight": tensor(4, 3, 3, 3)},
+		"networks/b": {"conv.weight": tensor(6, 3, 3, 3)},
+	} {
+		c := &data.Checkpoint{Tensors: tensors}
+		if err := atomic.Write(filepath.Join(dir, filepath.FromSlash(name)+".safetensors"), func(out io.Writer) error { return safetensors.Write(out, c) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read returns a file's bytes.

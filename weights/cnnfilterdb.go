@@ -26,8 +26,8 @@ var _ = methods.Add(method.Map(method.Info{
 // It is the analysis of Gavrikov and Keuper (2022), with which they read 647 networks. Run it on checkpoints of others before tuning
 // them: layers that are sparse, of one pattern, or as random as at the start were never needed. No data is read but weights.
 //
-// Takes:   in, M ≥ 1 checkpoints of any architectures, with at least one tensor of 3×3 kernels among them; beside, optional, a second set.
-// Apply:   a checkpoint: components 9×9, a principal pattern of in's kernels a row; variance, 9 shares, descending; layers, a row "checkpoint kernels sparsity entropy ratio orthogonality" each; shift M×M where every pair has one. Metadata: cnnfilterdb.layers, a line "checkpoint tensor kernels sparsity entropy ratio orthogonality verdict" each; .entropy of all kernels; .shifts, a line "checkpoint checkpoint shift" each; .beside, the shift between both sets. Sparsity is the share of kernels that are zero; entropy, −Σ v·log₁₀ v over the shares of variance, is 0 for one pattern and 0.954 for noise; ratio is entropy over that of random kernels as many; orthogonality is one minus the root mean square cosine between filters. Shifts are symmetric Kullback–Leibler divergences in nats, 0 for equal sets.
+// Takes:   networks, M ≥ 1 checkpoints of any architectures, with at least one tensor of 3×3 kernels among them; beside, optional, a second set.
+// Apply:   a checkpoint: components 9×9, a principal pattern of the networks' kernels a row; variance, 9 shares, descending; layers, a row "checkpoint kernels sparsity entropy ratio orthogonality" each; shift M×M where every pair has one. Metadata: cnnfilterdb.layers, a line "checkpoint tensor kernels sparsity entropy ratio orthogonality verdict" each; .entropy of all kernels; .shifts, a line "checkpoint checkpoint shift" each; .beside, the shift between both sets. Sparsity is the share of kernels that are zero; entropy, −Σ v·log₁₀ v over the shares of variance, is 0 for one pattern and 0.954 for noise; ratio is entropy over that of random kernels as many; orthogonality is one minus the root mean square cosine between filters. Shifts are symmetric Kullback–Leibler divergences in nats, 0 for equal sets.
 // Errors:  ErrInput without 3×3 kernels; ErrFinite naming tensor and element.
 // Differs: both sets weigh alike in the basis that they are compared in; half a kernel is added to every cell of a histogram, so that empty ones leave the divergence finite; sparse and low-entropy verdicts begin at a share of 0.5 and an entropy of 0.3, the paper draws no line. Orthogonality is Gavrikov and Keuper's later measure with a mean in place of a sum.
 // Source:  gavrikov2022cnn, sections 3 to 5; constants of the random threshold from its section on layer degeneration.
@@ -45,8 +45,8 @@ type CNNFilterDB struct {
 
 // CNNFilterDBInput is what is analysed.
 type CNNFilterDBInput struct {
-	// In are M checkpoints of any architectures.
-	In data.Checkpoints
+	// Networks are M checkpoints of any architectures.
+	Networks data.Checkpoints
 	// Beside is another set to measure the shift to.
 	Beside data.Checkpoints `optional:"true"`
 }
@@ -75,8 +75,8 @@ func (c CNNFilterDB) Apply(ctx context.Context, in CNNFilterDBInput) (*data.Chec
 	}
 	var layers []CNNFilterDBLayer
 	var kernels [][]float64 // of each checkpoint, n×9
-	total := len(in.In) + len(in.Beside)
-	for i, one := range append(in.In[:len(in.In):len(in.In)], in.Beside...) {
+	total := len(in.Networks) + len(in.Beside)
+	for i, one := range append(in.Networks[:len(in.Networks):len(in.Networks)], in.Beside...) {
 		method.Progress(ctx, i, total)
 		if one == nil {
 			return nil, fmt.Errorf("%w: checkpoint %d is missing", method.ErrInput, i+1)
@@ -110,7 +110,7 @@ func (c CNNFilterDB) Apply(ctx context.Context, in CNNFilterDBInput) (*data.Chec
 	}
 	out.SetStrings("cnnfilterdb.layers", text)
 	out.Tensors["layers"] = data.Float64Tensor(numbers, len(layers), len(numbers)/len(layers))
-	m := len(in.In)
+	m := len(in.Networks)
 	if all := cnnFilterDBJoin(kernels[:m]); len(all) > 0 {
 		shares, basis, _, err := cnnFilterDBComponents(all)
 		if err != nil {

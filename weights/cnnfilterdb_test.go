@@ -117,7 +117,7 @@ func TestCNNFilterDBShift(t *testing.T) {
 	spread := []float64{0.5, 2, 1, 1, 0.5, 0.3}
 	a, b := kernels(1, 60, 60, spread...), kernels(2, 60, 60, spread...)
 	far := kernels(3, 60, 60, 0.5, 0.5, 1, 1, 2, 0.3)
-	out := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{In: data.Checkpoints{a, b, far, a}, Beside: data.Checkpoints{far}})
+	out := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{Networks: data.Checkpoints{a, b, far, a}, Beside: data.Checkpoints{far}})
 	d, _, err := out.Floats("shift", 4, 4)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestCNNFilterDBShift(t *testing.T) {
 		}
 	}
 	other := &data.Checkpoint{Tensors: map[string]data.Tensor{"x": data.Float64Tensor(turned, 60, 60, 3, 3)}}
-	again := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{In: data.Checkpoints{other, far}})
+	again := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{Networks: data.Checkpoints{other, far}})
 	if e, _, _ := again.Floats("shift", 2, 2); math.Abs(e[1]-d[2]) > 1e-9*d[2] {
 		t.Errorf("shift %g after scaling and turning, %g before", e[1], d[2])
 	}
@@ -152,7 +152,7 @@ func TestCNNFilterDBShift(t *testing.T) {
 
 func TestCNNFilterDBComponents(t *testing.T) {
 	// Components are the cosines that kernels were drawn in, by falling spread.
-	out := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{In: data.Checkpoints{kernels(4, 300, 300, 0, 3, 2, 1)}})
+	out := filterDB(t, weights.CNNFilterDB{KeepDegenerate: true}, weights.CNNFilterDBInput{Networks: data.Checkpoints{kernels(4, 300, 300, 0, 3, 2, 1)}})
 	basis, _, err := out.Floats("components", 9, 9)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestCNNFilterDBErrors(t *testing.T) {
 		"nil":        {data.Checkpoints{kernels(1, 2, 2, 1), nil}, method.ErrInput, "checkpoint 2"},
 		"infinite":   {data.Checkpoints{kernels(1, 2, 2, 1), bad}, data.ErrFinite, `checkpoint 2: tensor "conv.weight": element 0`},
 	} {
-		if _, err := (weights.CNNFilterDB{}).Apply(t.Context(), weights.CNNFilterDBInput{In: test.in}); !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.says) {
+		if _, err := (weights.CNNFilterDB{}).Apply(t.Context(), weights.CNNFilterDBInput{Networks: test.in}); !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %v, want %v and %q", name, err, test.kind, test.says)
 		}
 	}

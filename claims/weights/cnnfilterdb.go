@@ -101,7 +101,7 @@ func cnnFilterDBRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Ou
 		}
 		all = append(all, c)
 	}
-	report, err := weights.CNNFilterDB{KeepDegenerate: true}.Apply(ctx, weights.CNNFilterDBInput{In: all})
+	report, err := weights.CNNFilterDB{KeepDegenerate: true}.Apply(ctx, weights.CNNFilterDBInput{Networks: all})
 	if err != nil {
 		return o, err
 	}
@@ -141,7 +141,7 @@ func cnnFilterDBReal(ctx context.Context, env claim.Env, seed uint64, facts map[
 		noise[i] = r.NormFloat64()
 	}
 	all = append(all, &data.Checkpoint{Tensors: map[string]data.Tensor{"noise": data.CastTensor(data.F32, noise, 100, 200, 3, 3)}})
-	report, err := weights.CNNFilterDB{KeepDegenerate: true}.Apply(ctx, weights.CNNFilterDBInput{In: all})
+	report, err := weights.CNNFilterDB{KeepDegenerate: true}.Apply(ctx, weights.CNNFilterDBInput{Networks: all})
 	if err != nil {
 		return err
 	}

@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{bang(), cnnFilterDB(), essSparsity(), soup(), sparseLaw()}
+	return []claim.Claim{bang(), cnnFilterDB(), d2nwg(), essSparsity(), kind(), owLore(), soup(), sparseLaw()}
 }

@@ -1,12 +1,14 @@
 package weights
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/net"
+	"github.com/gimbal-ml/gimbal/weights"
 )
 
 func images(t *testing.T, n int) *data.Table {
@@ -186,6 +188,62 @@ func TestPatchesGoWithTheDigit(t *testing.T) {
 					t.Fatalf("image %d of class %d, patch %d: colours %v", i, label, k, colours)
 				}
 			}
+		}
+	}
+}
+
+func TestFrechetOfNormalRows(t *testing.T) {
+	// Rows at ±a of each axis alone: mean m, covariance a²/d; the distance is |m−m'|² + d·(a−a')²/d.
+	rows := func(shift, a float32) (x []float32) {
+		const d = 3
+		for j := range d {
+			for _, sign := range []float32{-1, 1} {
+				row := []float32{shift, shift, shift}
+				row[j] += sign * a
+				x = append(x, row...)
+			}
+		}
+		return x
+	}
+	have, err := frechet(rows(0, 1), rows(2, 3), 3)
+	if err != nil || math.Abs(have-(3*4+4)) > 1e-9 {
+		t.Errorf("distance %g, want 16 (%v)", have, err)
+	}
+	if same, err := frechet(rows(1, 2), rows(1, 2), 3); err != nil || math.Abs(same) > 1e-9 {
+		t.Errorf("distance to itself %g (%v)", same, err)
+	}
+}
+
+func TestFoldedClassIsTheSameNetwork(t *testing.T) {
+	in := images(t, 30)
+	one, err := in.WithLabels(make([]int, 30), []string{"x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := claim.Perceptron{Net: net.New(1, 784, 5, 4)}.Checkpoint(nil)
+	c, err := weights.KIND{Steps: 1, Rank: 3}.Apply(t.Context(), weights.KINDInput{Encoder: start, Rows: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := weights.KIND{Strategy: "assemble"}.Apply(t.Context(), weights.KINDInput{Encoder: c, Rows: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folded, err := kindFold(c, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, _ := folded.Tensors["0.shared.u"].Float64s()
+	s, _ := folded.Tensors["0.shared.s"].Float64s()
+	v, _ := folded.Tensors["0.shared.v"].Float64s()
+	w, _ := want.Tensors["0.weight"].Float64s()
+	for o := range 5 {
+		sum := 0.0
+		for r := range s {
+			sum += u[o*len(s)+r] * s[r] * v[r*784+7]
+		}
+		if math.Abs(sum-w[o*784+7]) > 1e-5 {
+			t.Errorf("weight %d: %g folded, %g", o, sum, w[o*784+7])
 		}
 	}
 }

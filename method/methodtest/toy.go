@@ -173,7 +173,7 @@ const encoderSlot = "encoder"
 // toSlot is the input that a map goes to from a checkpoint beside it: another one.
 const toSlot = "to"
 
-// encoderFor is a network of two linear layers on rows of d columns, with six features.
+// encoderFor is a network of three linear layers on rows of d columns, with six features.
 func encoderFor(d int) *data.Checkpoint {
 	const hidden, features = 8, 6
 	values := func(n int, from float64) []float64 {
@@ -186,8 +186,10 @@ func encoderFor(d int) *data.Checkpoint {
 	return &data.Checkpoint{Tensors: map[string]data.Tensor{
 		"0.weight": data.CastTensor(data.F32, values(hidden*d, 1), hidden, d),
 		"0.bias":   data.CastTensor(data.F32, values(hidden, 2), hidden),
-		"2.weight": data.CastTensor(data.F32, values(features*hidden, 3), features, hidden),
-		"2.bias":   data.CastTensor(data.F32, values(features, 4), features),
+		"2.weight": data.CastTensor(data.F32, values(hidden*hidden, 5), hidden, hidden),
+		"2.bias":   data.CastTensor(data.F32, values(hidden, 6), hidden),
+		"4.weight": data.CastTensor(data.F32, values(features*hidden, 3), features, hidden),
+		"4.bias":   data.CastTensor(data.F32, values(features, 4), features),
 	}}
 }
 
