@@ -151,9 +151,10 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 		if m.fitted, err = s.Fit(e.steps(ctx, s.ID()), cfg, in); err != nil {
 			return err
 		}
-		for _, v := range in {
-			if t, ok := v.(*data.Table); ok {
+		for _, slot := range s.Inputs { // the first table is what is learned from
+			if t, ok := in[slot.Name].(*data.Table); ok {
 				rows, _ = t.Dims()
+				break
 			}
 		}
 	}
