@@ -38,6 +38,7 @@ type Options struct {
 	Group   string   // the group (customer, site) of each row
 	ID      string   // the name of each row
 	Text    string   // the column with text, for [Texts]; no feature
+	Masked  bool     // features are logits: −Inf is a class that is masked out, and is read as [data.MaskedLogit]
 
 	Stdin io.Reader // what the path "-" reads; nil is the standard input
 }
