@@ -1,4 +1,5 @@
-"""Times PyTorch on request, as peer.py does numpy: a request a line, nanoseconds of one repetition a line."""
+"""Times PyTorch on request, as peer.py does numpy: a request a line, nanoseconds of one repetition a line. "resident" and
+"peak" are answered with bytes of memory."""
 
 import os
 import sys
@@ -98,9 +99,22 @@ def resnet(depth, size, batch):
     return run
 
 
+def status(field):
+    with open("/proc/self/status") as f:
+        return next(1024 * int(line.split()[1]) for line in f if line.startswith(field + ":"))
+
+
 jobs = {}
 for line in sys.stdin:
     name, *sizes = line.split()
+    if name == "resident":  # now; the peak begins anew
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+        print(status("VmRSS"), flush=True)
+        continue
+    if name == "peak":
+        print(status("VmHWM"), flush=True)
+        continue
     *sizes, reps = map(int, sizes)
     key = (name, *sizes)
     if key not in jobs:

@@ -189,7 +189,9 @@ func (e *env) bundle(ctx context.Context, s method.Spec, slots []method.Slot, in
 			}
 			in[slot.Name] = c
 		case data.KindTable, data.KindEvaluator:
-			src, err := e.openSource(ctx, paths, flags, nil)
+			own := *flags
+			own.masked = slot.Name == logitSlot
+			src, err := e.openSource(ctx, paths, &own, nil)
 			if err != nil {
 				return nil, err
 			}

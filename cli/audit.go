@@ -63,7 +63,7 @@ func runAudit(e *env, cmd *cobra.Command, path string, o *auditOptions) error {
 	if !ok {
 		return cannot(path, m, "audit")
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

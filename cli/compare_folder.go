@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,9 @@ func runCompareFolder(e *env, cmd *cobra.Command, o *compareOptions, list []meth
 	flags.label = o.anomaly
 	for k, path := range files {
 		src, err := e.openSource(ctx, []string{path}, &flags, nil)
+		if errors.Is(err, data.ErrLabels) {
+			return fmt.Errorf("--anomaly %s: %w", o.anomaly, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -171,7 +175,8 @@ func meanOfFiles(auroc [][]float64) (metric.Estimate, error) {
 	})
 }
 
-// eachFile is one line a method and file: the mean AUROC over the splits, and DeLong's interval of the first.
+// eachFile is one line a method and file: the mean AUROC over the splits, and DeLong's interval of the first. A method that has
+// no result for any file is listed once, at the end.
 func eachFile(ids []string, tallies map[string]*tally, folder string, files []string) *listing {
 	l := &listing{columns: []column{{name: "method"}, {name: "file"}, {name: "auroc", title: "MEAN AUROC %", percent: true}, {name: "first_split", title: "FIRST SPLIT %", percent: true}, {name: "note"}}}
 	for k, path := range files {
@@ -181,6 +186,9 @@ func eachFile(ids []string, tallies map[string]*tally, folder string, files []st
 		}
 		for _, id := range ids {
 			y := tallies[id]
+			if y.never() != nil {
+				continue
+			}
 			row := []any{id, name, nil, y.estimate[k], y.reason[k]}
 			if y.reason[k] == nil {
 				mean := 0.0
@@ -192,5 +200,18 @@ func eachFile(ids []string, tallies map[string]*tally, folder string, files []st
 			l.add(row...)
 		}
 	}
+	for _, id := range ids {
+		if reason := tallies[id].never(); reason != nil {
+			l.add(id, "all "+plural(len(files), "file"), nil, nil, reason)
+		}
+	}
 	return l
+}
+
+// never is why there is no result for any file, the first one's reason; nil when there is one for some.
+func (y *tally) never() any {
+	if slices.Contains(y.reason, nil) {
+		return nil
+	}
+	return y.reason[0]
 }

@@ -28,6 +28,7 @@ type tableFlags struct {
 	label, group, id         string
 	target, ignore, features []string
 	format, header           string
+	masked                   bool // features are logits, of which −Inf is one that is masked out
 }
 
 func (f *tableFlags) add(cmd *cobra.Command) {
@@ -43,7 +44,7 @@ func (f *tableFlags) add(cmd *cobra.Command) {
 }
 
 func (f *tableFlags) options() open.Options {
-	return open.Options{Format: f.format, Header: f.header, Features: f.features, Ignore: f.ignore, Label: f.label, Targets: f.target, Group: f.group, ID: f.id}
+	return open.Options{Format: f.format, Header: f.header, Features: f.features, Ignore: f.ignore, Label: f.label, Targets: f.target, Group: f.group, ID: f.id, Masked: f.masked}
 }
 
 // openSource opens tables as one stream whose progress is shown; "-" is standard input. fitted are the columns of a model or
@@ -69,6 +70,13 @@ func (e *env) openSource(_ context.Context, paths []string, flags *tableFlags, f
 	w := e.watch("reading "+listed(paths), all, total)
 	w.paths, w.idName = paths, flags.id
 	return w, nil
+}
+
+// openFor opens tables for a model to be asked about.
+func (e *env) openFor(ctx context.Context, m *model, paths []string, flags *tableFlags) (*watched, error) {
+	own := *flags
+	own.masked = m.spec.Inputs[0].Name == logitSlot
+	return e.openSource(ctx, paths, &own, m.columns)
 }
 
 // openTable opens one table. Unless the user names features, it looks for the fitted ones by name; a file without names is taken as it is.

@@ -135,6 +135,7 @@ func runFit(e *env, cmd *cobra.Command, o *fitOptions) error {
 		}
 	} else if len(s.Inputs) == 1 && s.Inputs[0].Kind == data.KindTable {
 		paths := *o.inputs[s.Inputs[0].Name]
+		o.table.masked = s.Inputs[0].Name == logitSlot
 		src, err := e.openSource(ctx, paths, &o.table, nil)
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func runLogits(e *env, cmd *cobra.Command, path string, o *logitsOptions) error 
 	if !ok {
 		return cannot(path, m, "logits")
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

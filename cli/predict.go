@@ -62,7 +62,7 @@ func runPredict(e *env, cmd *cobra.Command, path string, o *predictOptions) erro
 	if !ok {
 		return cannot(path, m, "predict")
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

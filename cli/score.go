@@ -68,7 +68,7 @@ func runScore(e *env, cmd *cobra.Command, path string, o *scoreOptions) error {
 	if !ok {
 		return cannot(path, m, "score")
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func runSets(e *env, cmd *cobra.Command, path string, o *setsOptions) error {
 	if !ok {
 		return cannot(path, m, "sets")
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func runChange(e *env, cmd *cobra.Command, path string, o *changeOptions, verb s
 	if !m.spec.Can(verb) {
 		return cannot(path, m, verb)
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

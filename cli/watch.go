@@ -67,7 +67,7 @@ func runWatch(e *env, cmd *cobra.Command, path string, o *watchOptions) error {
 			return fmt.Errorf("%s: %w", o.stream, plainCause(err))
 		}
 	}
-	src, err := e.openSource(ctx, o.inputs, &o.table, m.columns)
+	src, err := e.openFor(ctx, m, o.inputs, &o.table)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,10 @@ import (
 // Unknown is the label of a row that belongs to no known class.
 const Unknown = -1
 
+// MaskedLogit is the logit of a class that is masked out, float32's lowest value: its probability is zero beside any other.
+// A table holds no infinities; readers of files take −Inf among logits for it.
+const MaskedLogit = -math.MaxFloat32
+
 // BlockRows is how many rows a block of a stream holds at most.
 const BlockRows = 8192
 

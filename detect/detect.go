@@ -21,6 +21,10 @@
 //	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
 //	[TesterLearner]                  features, labels       half of the rows two classes, a plane between them, and its error must be vouched for or refused
 //	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
+//	[MLKD]                           token numbers          trains networks  texts without classes, and no sentence encoder is at hand
+//
+// With the network that features or logits come from, given as a checkpoint when a fitted model is refined, [Mahalanobis] and
+// [ODIN] move inputs by its gradients before they score ([NewNetwork] says which networks are read).
 //
 // Features of several layers of one network may stand side by side in a row: [Mahalanobis] and [GaussianAD] take the layers'
 // widths. [AdvEncoder] does not score rows; it audits the encoder that they come from.

@@ -13,8 +13,8 @@ import (
 
 // LogitsInput is what a detector on a classifier's outputs learns from.
 type LogitsInput struct {
-	// Logits are N×K raw outputs before any softmax, a column for each class. A class that is masked out has float32's
-	// lowest value; a table holds no infinities.
+	// Logits are N×K raw outputs before any softmax, a column for each class. A class that is masked out has
+	// [data.MaskedLogit], which files may write as −Inf.
 	Logits *data.Table
 }
 

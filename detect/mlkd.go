@@ -308,6 +308,11 @@ type MLKDModel struct {
 	params *net.Params
 }
 
+// read looks a table's tokens up.
+func (m *MLKDModel) read(t *data.Table, sorted bool) tokenTexts {
+	return readTokens(t, m.known, m.steps, sorted)
+}
+
 // Score returns each text's perplexity.
 func (m *MLKDModel) Score(in *data.Table) ([]float64, error) {
 	if err := method.Width("mlkd", in, m.steps); err != nil {

@@ -36,11 +36,11 @@ type tokenTexts struct {
 
 func (t tokenTexts) rows() int { return len(t.tokens) / t.steps }
 
-// read looks tokens up; those that are not known have the place behind the last one. Sorted texts come in the order of their
+// readTokens looks tokens up; those that are not known have the place behind the last one. Sorted texts come in the order of their
 // values, so that the order of rows does not matter.
-func (m *MLKDModel) read(t *data.Table, sorted bool) tokenTexts {
+func readTokens(t *data.Table, known []int32, steps int, sorted bool) tokenTexts {
 	n, d := t.Dims()
-	out := tokenTexts{make([]int32, n*m.steps), m.steps}
+	out := tokenTexts{make([]int32, n*steps), steps}
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
@@ -49,15 +49,15 @@ func (m *MLKDModel) read(t *data.Table, sorted bool) tokenTexts {
 		order = canonicalOrder(t.X(), n, d)
 	}
 	for i, row := range order {
-		for j := range m.steps {
-			at := &out.tokens[i*m.steps+j]
+		for j := range steps {
+			at := &out.tokens[i*steps+j]
 			*at = -1
 			if j >= d || t.Row(row)[j] == -1 {
 				continue
 			}
-			place, found := slices.BinarySearch(m.known, int32(t.Row(row)[j]))
+			place, found := slices.BinarySearch(known, int32(t.Row(row)[j]))
 			if *at = int32(place); !found {
-				*at = int32(len(m.known))
+				*at = int32(len(known))
 			}
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func Claims() []claim.Claim {
 	return []claim.Claim{
 		advEncoder(), energy(), gaussianAD(), knn(), mahalanobis(), maxSoftmax(),
-		copod(), ecod(), hbos(), isolationForest(), lof(), memoryBank(), mlkd(), oneClassSVM(), pca(), testerLearner(),
+		copod(), ecod(), hbos(), isolationForest(), lof(), memoryBank(), mlkd(), odin(), oneClassSVM(), pca(), testerLearner(),
 	}
 }
 

@@ -145,7 +145,7 @@ func (r *Reader) Select(features, text []int) (int, error) {
 }
 
 // Read appends up to most rows; see [rows.Reader]. Errors name the line and the column: ErrFormat on an empty cell or text
-// among the features, ErrFinite on NaN and infinities, ErrShape on a row with more or fewer cells than the first one.
+// among the features, ErrFinite on NaN and infinities (but for −Inf in a masked block), ErrShape on a row with more or fewer cells than the first one.
 func (r *Reader) Read(b *rows.Block, most int) error {
 	read := 0
 	for read < most {
@@ -163,7 +163,7 @@ func (r *Reader) Read(b *rows.Block, most int) error {
 		}
 		err = scan.Ranges(len(part), 64, func(lo, hi int) error {
 			for i := lo; i < hi; i++ {
-				if err := r.parse(part[i], x[i*r.d:(i+1)*r.d], b.Text, base+i); err != nil {
+				if err := r.parse(part[i], x[i*r.d:(i+1)*r.d], b, base+i); err != nil {
 					return err
 				}
 			}
@@ -195,7 +195,7 @@ func (r *Reader) consume(part []span) {
 }
 
 // parse reads one row into its place among the features, and into row i of the text columns.
-func (r *Reader) parse(s span, x []float32, text [][]string, i int) error {
+func (r *Reader) parse(s span, x []float32, b *rows.Block, i int) error {
 	ahead := r.in.Bytes()[s.from:] // numbers are read faster when they may look beyond the row
 	row := ahead[:s.to-s.from]
 	p := 0
@@ -219,6 +219,9 @@ func (r *Reader) parse(s span, x []float32, text [][]string, i int) error {
 		switch {
 		case role >= 0:
 			v, err := scan.Number(cell)
+			if err != nil && b.Masked && scan.IsLowest(cell) {
+				v, err = data.MaskedLogit, nil
+			}
 			if err != nil {
 				if cells, odd := r.cells(s); odd == nil && len(cells) != len(r.columns) {
 					return r.ragged(s) // the cause: cells have shifted
@@ -227,7 +230,7 @@ func (r *Reader) parse(s span, x []float32, text [][]string, i int) error {
 			}
 			x[role] = v
 		case role < -1:
-			text[-2-role][i] = string(cell)
+			b.Text[-2-role][i] = string(cell)
 		}
 	}
 	if p <= len(row) {

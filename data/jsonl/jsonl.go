@@ -189,7 +189,7 @@ func (r *Reader) Read(b *rows.Block, most int) error {
 		err = scan.Ranges(len(part), 64, func(lo, hi int) error {
 			seen := make([]int, len(r.columns)) // the row, counted from 1, that a field was last seen in
 			for i := lo; i < hi; i++ {
-				if err := r.row(part[i], x[i*r.d:(i+1)*r.d], b.Text, base+i, seen); err != nil {
+				if err := r.row(part[i], x[i*r.d:(i+1)*r.d], b, base+i, seen); err != nil {
 					return fmt.Errorf("line %d: %w", r.line+part[i].line, err)
 				}
 			}
@@ -210,8 +210,9 @@ func (r *Reader) Read(b *rows.Block, most int) error {
 }
 
 // row reads one object into its place among the features, and into row i of the text columns.
-func (r *Reader) row(s span, x []float32, text [][]string, i int, seen []int) error {
-	p := r.parser(s)
+func (r *Reader) row(s span, x []float32, b *rows.Block, i int, seen []int) error {
+	p, text := r.parser(s), b.Text
+	p.masked = b.Masked
 	guess, found := 0, 0 // lines mostly have their fields in the same order
 	err := p.object(func(key []byte) error {
 		j := guess

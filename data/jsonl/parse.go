@@ -18,6 +18,8 @@ type parser struct {
 	b     []byte
 	ahead []byte // b and what follows it in memory: numbers are read faster when they may look beyond the line
 	at    int
+
+	masked bool // −Infinity is a number, see [rows.Block]
 }
 
 // deepest is how far arrays and objects may nest, as in encoding/json.
@@ -182,6 +184,8 @@ func (p *parser) digits() ([]byte, error) {
 // number reads a feature: a number, or true and false as 1 and 0.
 func (p *parser) number() (float32, error) {
 	switch c := p.next(); {
+	case c == '-' && p.masked && p.word("-Infinity"):
+		return data.MaskedLogit, nil
 	case c-'0' <= 9 || c == '-' && !p.notANumber():
 		if v, n := decimal.Float32(p.ahead[p.at:]); n > 0 && p.at+n <= len(p.b) && !p.oddStart() {
 			p.at += n

@@ -38,6 +38,7 @@ type Options struct {
 	Group   string   // the group (customer, site) of each row
 	ID      string   // the name of each row
 	Text    string   // the column with text, for [Texts]; no feature
+	Masked  bool     // features are logits: −Inf is a class that is masked out, and is read as [data.MaskedLogit]
 
 	Beside func(name string) (path string, err error) // finds a file beside the table by the name given; nil takes the name for its path
 

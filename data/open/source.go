@@ -41,6 +41,7 @@ type pass struct {
 	roles
 	columns []string
 	header  bool
+	masked  bool
 }
 
 // Source opens a table for reading block by block; "-" is the standard input, which can be read once.
@@ -50,7 +51,7 @@ type pass struct {
 // and must hold numbers. Row indices that pandas and R add (a first CSV column without a name, __index_level_0__) are left out.
 //
 // Errors name the file, and row or line and column where there is one: ErrFormat on what cannot be read, ErrShape on ragged rows,
-// ErrFinite on NaN and infinities, ErrLabels on a label column that is not there (with those that are).
+// ErrFinite on NaN and infinities (but for −Inf where Options.Masked takes it), ErrLabels on a label column that is not there (with those that are).
 func Source(path string, o Options) (*Stream, error) {
 	p, err := openPass(path, o)
 	if err != nil {
@@ -65,7 +66,7 @@ func openPass(path string, o Options) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{in: in}
+	p := &pass{in: in, masked: o.Masked}
 	if err := p.start(o); err != nil {
 		in.close()
 		return nil, in.named(err)
@@ -228,6 +229,7 @@ func (s *Stream) block(ctx context.Context, p *pass, b *rows.Block, done int) (*
 		return nil, err
 	}
 	b.Reset()
+	b.Masked = p.masked
 	err := p.r.Read(b, blockRows(p.d))
 	if err == io.EOF {
 		err = p.end(done)
@@ -401,7 +403,7 @@ func Table(ctx context.Context, path string, o Options) (*data.Table, error) {
 // whole reads all rows into one block. Where their number is not known, features are kept in pieces until the end: a slice that
 // grows would be copied again and again.
 func (p *pass) whole(ctx context.Context) (*rows.Block, error) {
-	var b rows.Block
+	b := rows.Block{Masked: p.masked}
 	var pieces [][]float32
 	known := p.r.Rows()
 	if known > 0 && p.d > 0 {

@@ -31,6 +31,7 @@ type leaf struct {
 	empty int // pages that the library fell over, in a row
 	seen  int // values of the current row group in pages up to and with the current one
 
+	masked  bool      // −Inf is read as a masked class
 	floats  []float32 // of the current page, not yet taken
 	names   []string  // of the current page, not yet taken
 	buf     []float32
@@ -176,7 +177,14 @@ func (l *leaf) decodeNumbers() error {
 		return fmt.Errorf("damaged Parquet file (column %q: a page of %d values has %d): %w", l.name, want, len(l.floats), data.ErrFormat)
 	}
 	l.floats = l.floats[:want]
-	if i := num.Finite(l.floats); i >= 0 {
+	i := num.Finite(l.floats)
+	if i >= 0 && l.masked { // on a copy: pages and dictionaries are read again
+		l.buf = append(l.buf[:0], l.floats...)
+		l.floats = l.buf
+		rows.Mask(l.floats)
+		i = num.Finite(l.floats)
+	}
+	if i >= 0 {
 		return l.notFinite(l.seen+i, original(l.page, i))
 	}
 	return nil

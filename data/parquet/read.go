@@ -209,6 +209,9 @@ func (r *Reader) Read(b *rows.Block, most int) error {
 		defer guard(&err)
 		runs := make([]float32, 0)
 		for _, g := range groups[lo:hi] {
+			for _, f := range g {
+				f.masked = b.Masked
+			}
 			if runs, err = r.strip(g, x, n, runs); err != nil {
 				return err
 			}

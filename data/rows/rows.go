@@ -35,6 +35,10 @@ type Column struct {
 
 // Block is consecutive rows: the selected features, and the columns selected as text.
 type Block struct {
+	// Masked is set by whoever reads logits: −Inf among the features is then a class that is masked out, and is read as
+	// [data.MaskedLogit].
+	Masked bool
+
 	N    int        // rows
 	X    []float32  // N×D, row-major, all finite
 	Text [][]string // a slice of N for each column selected as text; "" where the file has no value
@@ -82,6 +86,15 @@ type Reader interface {
 	Select(features, text []int) (d int, err error)
 	// Read appends up to most rows to b: exactly most, unless the file ends. It returns io.EOF when no row was left.
 	Read(b *Block, most int) error
+}
+
+// Mask makes −Inf into [data.MaskedLogit].
+func Mask(x []float32) {
+	for i, v := range x {
+		if v < -math.MaxFloat32 {
+			x[i] = data.MaskedLogit
+		}
+	}
 }
 
 // NotFinite is the error for value v at the named column, which must have become NaN or infinite as float32.

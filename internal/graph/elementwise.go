@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 type number interface{ float32 | int64 }
@@ -49,14 +51,11 @@ func double(f func(x float64) float64) func(c *call) func(x float32) float32 {
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // gelu: x·Φ(x), or its approximation by tanh.
-func gelu(c *call) func(x float32) float32 {
+func gelu(c *call) error {
 	if c.text("approximate", "none") == "tanh" {
-		return func(x float32) float32 {
-			v := float64(x)
-			return float32(v / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v))))
-		}
+		return vector(num.GELUTanh)(c)
 	}
-	return func(x float32) float32 { v := float64(x); return float32(v / 2 * (1 + math.Erf(v/math.Sqrt2))) }
+	return vector(num.GELU)(c)
 }
 
 // clip: limits are inputs from set 11 on, attributes before.

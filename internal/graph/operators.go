@@ -64,10 +64,10 @@ func init() {
 		"LSTM":       {least: 3, most: 8, ints: true, run: lstm},
 
 		"Relu":    {least: 1, most: 1, run: vector(num.ReLU)},
-		"Sigmoid": values(double(sigmoid)),
-		"Tanh":    values(double(math.Tanh)),
+		"Sigmoid": {least: 1, most: 1, run: vector(num.Sigmoid)},
+		"Tanh":    {least: 1, most: 1, run: vector(num.Tanh)},
 		"Erf":     values(double(math.Erf)),
-		"Exp":     values(double(math.Exp)),
+		"Exp":     {least: 1, most: 1, run: vector(num.Exp)},
 		"Log":     values(double(math.Log)),
 		"Sqrt":    values(double(math.Sqrt)),
 		"Abs":     values(double(math.Abs)),
@@ -91,7 +91,7 @@ func init() {
 		"Softsign":   values(simply(func(x float32) float32 { return x / (1 + max(x, -x)) })),
 		"Mish":       values(double(func(x float64) float64 { return x * math.Tanh(max(x, 0)+math.Log1p(math.Exp(-math.Abs(x)))) })),
 		"HardSwish":  values(simply(func(x float32) float32 { return x * min(max(x/6+0.5, 0), 1) })),
-		"Gelu":       values(gelu),
+		"Gelu":       {least: 1, most: 1, run: gelu},
 		"QuickGelu": values(func(c *call) func(float32) float32 {
 			alpha := float64(c.float("alpha", 1.702))
 			return func(x float32) float32 { return float32(float64(x) * sigmoid(alpha*float64(x))) }

@@ -15,7 +15,7 @@ type Language struct {
 // up to the one before it are known. The first is −1, for nothing, and so is what comes behind a text's end.
 func (l Language) Build(g *Graph, name string, tokens *Ints, steps int) (states []*Node, logits *Node) {
 	if g.err == nil && (steps < 1 || steps > l.Length || len(tokens.Values)%steps != 0) {
-		logits = g.fail("language model %s: %d tokens in texts of %d steps, %d places", name, len(tokens.Values), steps, l.Length)
+		g.fail("language model %s: %d tokens in texts of %d steps, %d places", name, len(tokens.Values), steps, l.Length)
 	}
 	table := g.Param(name+".tokens", Normal(0.02), l.Vocabulary, l.Width)
 	places := g.Param(name+".places", Normal(0.02), l.Length, l.Width)

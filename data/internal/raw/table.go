@@ -212,7 +212,7 @@ func (t *Table) Read(b *rows.Block, most int) error {
 	}
 	x := b.Grow(n, t.d, len(t.texts))
 	for _, s := range t.floats {
-		if err := s.numbers(x[s.first:], t.d, t.done, n, t.n); err != nil {
+		if err := s.numbers(x[s.first:], t.d, t.done, n, t.n, b.Masked); err != nil {
 			return t.located(s, err)
 		}
 	}
@@ -254,7 +254,7 @@ func (t *Table) finish() error {
 const piece = 256 << 10
 
 // numbers reads n rows, the first of them row `from` of all, to dst with the given stride.
-func (s *strip) numbers(dst []float32, stride, from, n, all int) error {
+func (s *strip) numbers(dst []float32, stride, from, n, all int, masked bool) error {
 	s.odd = false
 	var err error
 	if s.order != nil {
@@ -266,6 +266,9 @@ func (s *strip) numbers(dst []float32, stride, from, n, all int) error {
 		return err
 	}
 	for i := range n {
+		if masked {
+			rows.Mask(dst[i*stride : i*stride+s.width])
+		}
 		if j := num.Finite(dst[i*stride : i*stride+s.width]); j >= 0 {
 			return s.notFinite(from+i, j, dst[i*stride+j])
 		}

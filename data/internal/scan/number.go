@@ -29,6 +29,12 @@ func Number(cell []byte) (float32, error) {
 	return float32(v), nil
 }
 
+// IsLowest reports whether a cell reads as minus infinity.
+func IsLowest(cell []byte) bool {
+	v, err := strconv.ParseFloat(string(trim(cell)), 64)
+	return err == nil && math.IsInf(v, -1)
+}
+
 // IsNumber reports whether a cell reads as a number, finite or not.
 func IsNumber(cell []byte) bool {
 	_, err := strconv.ParseFloat(string(trim(cell)), 64)

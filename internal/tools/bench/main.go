@@ -3,7 +3,7 @@
 //	./bench/install.sh && go run ./internal/tools/bench
 //
 // Each row is the median of seven rounds (of one where a round takes minutes), ours and the peer's in turn, at each number of threads. A peer that is not
-// installed leaves its rows out, and says so.
+// installed leaves its rows out, and says so. A second table has the peak resident memory of the engine's rows.
 package main
 
 import (
@@ -25,8 +25,22 @@ const rounds = 7
 func main() {
 	dir := flag.String("bench", "bench", "folder of the peers")
 	only := flag.String("only", "", "regular expression of the rows to measure")
+	memory := flag.String("memory", "", "all prints the table of memory alone; a row's name does its work and prints the bytes resident before and at most")
 	flag.Parse()
-	if err := run(*dir, *only); err != nil {
+	work := func() error { return run(*dir, *only) }
+	switch {
+	case *memory == "all":
+		work = func() error {
+			match, err := regexp.Compile(*only)
+			if err != nil {
+				return err
+			}
+			return memoryRows(*dir, match)
+		}
+	case *memory != "":
+		work = func() error { return ownMemory(*memory) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -52,6 +66,9 @@ func run(dir, only string) error {
 				fmt.Fprintf(os.Stderr, "bench: %s on %d threads left out: %v\n", r.name, threads, err)
 			}
 		}
+	}
+	if err := memoryRows(dir, match); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: memory left out: %v\n", err)
 	}
 	return nil
 }
