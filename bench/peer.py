@@ -127,6 +127,24 @@ def ridge_path(penalties):
     return lambda: model.fit(x, y)
 
 
+def ranpac(rows, rank, classes):
+    """A task of random features joins the products, and the penalty is chosen among 17 and applied: 18 dense solves."""
+    r = np.random.default_rng(1)
+    held = np.maximum(r.standard_normal((rank + 50, rank), dtype=np.float32), 0)
+    gram, cross = held.T @ held, r.standard_normal((rank, classes), dtype=np.float32)
+    del held
+    h = np.maximum(r.standard_normal((rows, rank), dtype=np.float32), 0)
+    y = np.zeros((rows, classes), dtype=np.float32)
+    y[:, -1] = 1
+
+    def run():
+        g, q = gram + h.T @ h, cross + h.T @ y
+        for ridge in 10.0 ** np.arange(-8, 10):
+            np.linalg.solve(g + np.float32(ridge) * np.eye(rank, dtype=np.float32), q)
+
+    return run
+
+
 def vector(name, rows, cols):
     """A function of rows × cols float32 values in numpy, into arrays that are made once: no time goes into fresh memory."""
     x = np.random.default_rng(1).standard_normal((rows, cols), dtype=np.float32)
@@ -235,7 +253,7 @@ def named(make, name):
     return lambda rows, cols, _: make(name, rows, cols)
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, read_npy, read_parquet, read_csv, start)}
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, ranpac, read_npy, read_parquet, read_csv, start)}
 for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
     work[function] = named(vector, function)
     work[function + "_torch"] = named(vector_torch, function)

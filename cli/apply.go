@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/open"
+	"github.com/gimbal-ml/gimbal/data/rows"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/weights"
 )
@@ -20,7 +22,7 @@ const commandSuffix = "-command"
 func newApplyCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply METHOD",
-		Short: "Apply a method that learns nothing: checkpoints in, a checkpoint out",
+		Short: "Apply a method that learns nothing: checkpoints or tables in, one of them out",
 		Long:  "Apply maps files to a file by a method that keeps no model. Each method has flags of its own: see gimbal apply METHOD --help.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -125,6 +127,9 @@ func runApply(e *env, cmd *cobra.Command, o *applyOptions) error {
 	if err != nil {
 		return err
 	}
+	if t, ok := out.(*data.Table); ok {
+		return e.writeApplied(ctx, o, in, t, start)
+	}
 	c, ok := out.(*data.Checkpoint)
 	if !ok {
 		return fmt.Errorf("%s: %w: it makes a %s, which has no file format", s.ID(), method.ErrInput, out.Kind())
@@ -151,6 +156,32 @@ func runApply(e *env, cmd *cobra.Command, o *applyOptions) error {
 			e.say("  %s: %s", strings.TrimPrefix(key, s.Name+"."), c.Meta[key])
 		}
 	}
+	return nil
+}
+
+// writeApplied writes a map's rows as a table, with the names of the rows of its first input where they have some.
+func (e *env) writeApplied(ctx context.Context, o *applyOptions, in data.Bundle, t *data.Table, start time.Time) error {
+	n, d := t.Dims()
+	names := t.Columns()
+	for j := 0; names == nil && j < d; j++ {
+		names = append(names, fmt.Sprintf("x%d", j+1))
+	}
+	columns := []rows.Values{rows.Matrix(names, slices.Clone(t.X()))}
+	if first, ok := in[o.spec.Inputs[0].Name].(*data.Table); ok && first.IDs() != nil {
+		columns = append([]rows.Values{rows.Strings(o.table.id, first.IDs())}, columns...)
+	}
+	to, err := e.createTable(ctx, o.output)
+	if err != nil {
+		return err
+	}
+	defer to.Abort()
+	if err := to.Write(columns...); err != nil {
+		return err
+	}
+	if err := to.Commit(); err != nil {
+		return err
+	}
+	e.say("%s: %s of %s, %s", o.output, o.spec.ID(), plural(n, "row"), since(start))
 	return nil
 }
 

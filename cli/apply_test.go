@@ -103,3 +103,18 @@ func TestSelftest(t *testing.T) {
 		}
 	}
 }
+
+// TestApplyWritesTables: a map that makes rows writes them as any table, with the names of the rows that it was given.
+func TestApplyWritesTables(t *testing.T) {
+	fixture(t)
+	must(t, "apply", "continual/priorshift", "--logits", "logits.csv", "--label", "y", "-o", "p.csv")
+	lines := strings.Split(strings.TrimSpace(read(t, "p.csv")), "\n")
+	if lines[0] != "ant,bee,cat" || len(lines) != 241 {
+		t.Errorf("%d lines, the first %q", len(lines), lines[0])
+	}
+	must(t, "apply", "continual/batchstatistics", "--in", "new.csv", "--reference", "train.csv", "--label", "y", "--id", "a", "-o", "b.csv")
+	if head, _, _ := strings.Cut(read(t, "b.csv"), "\n"); head != "a,b,c,d" {
+		t.Errorf("columns %q", head)
+	}
+	refused(t, 1, []string{"p.xyz"}, "apply", "continual/priorshift", "--logits", "logits.csv", "--label", "y", "-o", "p.xyz")
+}

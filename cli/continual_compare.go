@@ -59,8 +59,8 @@ average is the mean over stages of the accuracy on the classes so far, last that
 the mean over tasks. bwt is last minus first, f first its opposite, f max the best since a task was learned minus the last. fwt needs
 tasks that share their classes; intransigence, with --intransigence, is how far a task is below a fit on all rows so far at once.
 Intervals are Student's t over seeds. A terminal shows percent, a pipe and --json fractions.`,
-		Example: `  gimbal continual compare --train train.csv --in new.csv --label y --increment 1 --seeds 3
-  gimbal continual compare --train train.csv --in new.csv --label y --scenario domain --tasks 4 --report tasks.html`,
+		Example: `  gimbal continual compare --train train.csv --in new.csv --label y --increment 1 --methods continual/prototypes,continual/acil --seeds 3
+  gimbal continual compare --train train.csv --in new.csv --label y --scenario domain --tasks 4 --methods continual/prototypes --report tasks.html`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runContinualCompare(e, cmd, o) },
 	}

@@ -230,9 +230,9 @@ func (e *env) collect(ctx context.Context, paths []string, flags *tableFlags, co
 }
 
 type continualForgetOptions struct {
-	state, class, group string
-	rows                []string
-	table               tableFlags
+	state, class string
+	rows         []string
+	table        tableFlags
 }
 
 func newContinualForgetCommand(e *env) *cobra.Command {

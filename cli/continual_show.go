@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/atomic"
 	"github.com/gimbal-ml/gimbal/metric"
 	"github.com/gimbal-ml/gimbal/protocol"
@@ -14,7 +15,7 @@ import (
 )
 
 func newContinualShowCommand(e *env) *cobra.Command {
-	var state, to string
+	var state, to, svg string
 	cmd := &cobra.Command{
 		Use:   "show --state STATE",
 		Short: "Tell a run's history: tasks, what each is remembered of, and what was forgotten",
@@ -30,15 +31,16 @@ test rows of its own task, of all tasks so far, and on its own at the end. --rep
 			if err != nil {
 				return err
 			}
-			return e.showContinual(r, state, to)
+			return e.showContinual(r, state, to, svg)
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "`FILE` that the run waits in")
+	cmd.Flags().StringVar(&svg, "svg", "", "`FILE` to write the accuracy matrix to, as a picture alone")
 	cmd.Flags().StringVar(&to, "report", "", "`FILE` to write as one HTML page with the accuracy matrix drawn")
 	return cmd
 }
 
-func (e *env) showContinual(r *protocol.Run, state, to string) error {
+func (e *env) showContinual(r *protocol.Run, state, to, svg string) error {
 	l := &listing{columns: []column{
 		{name: "stage"}, {name: "task"}, {name: "rows"}, {name: "new_classes"}, {name: "gone_classes", spare: true},
 		{name: "own", title: "OWN %", percent: true}, {name: "all_so_far", title: "ALL SO FAR %", percent: true}, {name: "own_at_the_end", title: "OWN AT THE END %", percent: true},
@@ -81,6 +83,15 @@ func (e *env) showContinual(r *protocol.Run, state, to string) error {
 				figures = append(figures, report.KeyFigure{Label: f.name, Value: pretty(v.Value, true) + " %"})
 			}
 		}
+	}
+	if svg != "" {
+		if len(tasks) == 0 {
+			return fmt.Errorf("%s: %w: no task came with test rows, so there is no matrix to draw", state, data.ErrShape)
+		}
+		if err := atomic.Write(svg, accuracyMatrix("Accuracy after every task", tasks, run.Accuracy).SVG); err != nil {
+			return err
+		}
+		e.say("%s: written", svg)
 	}
 	if to != "" {
 		blocks := []report.Block{l.table()}

@@ -115,6 +115,9 @@ func examples(s method.Spec) string {
 				line += fmt.Sprintf(" --%s %[1]s.csv --label y", slot.Name)
 			}
 		}
+		if s.Output == data.KindTable {
+			return line + " -o out.csv"
+		}
 		return line + " -o out.safetensors"
 	}
 	line, in := "  gimbal fit "+s.ID(), "new.csv"

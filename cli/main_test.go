@@ -153,7 +153,11 @@ func makePattern() error {
 	}
 	for _, s := range specs() {
 		for _, slot := range s.Inputs {
-			if name := slotFlag(slot); slot.Kind == data.KindTable && tables[name] == nil {
+			name := slotFlag(slot)
+			if !s.Learns() {
+				name = slot.Name
+			}
+			if slot.Kind == data.KindTable && tables[name] == nil {
 				tables[name] = all
 			}
 		}

@@ -1,8 +1,28 @@
 // Package continual answers: how does a model learn the next task, class or customer without losing the last ones?
 // Its models take new rows through Update, and those that can also take them back, without a trace, through Forget.
 //
-//	which one?      takes               keeps           when
-//	[Prototypes]    features, labels    moments only    classes arrive at any time; nothing is trained; the baseline to beat
+//	which one?      takes               keeps                when
+//	[Prototypes]    features, labels    sums                 classes arrive at any time; nothing is trained; the baseline to beat
+//	[StreamingLDA]  features, labels    sums                 columns correlate; classes are alike in shape, however many rows each
+//	[ACIL]          features, labels    sums                 the same, with rows enough: one exact ridge regression
+//	[RanPAC]        features, labels    sums of random ones  no plane parts the classes; many classes
+//	[FeCAM]         features, labels    sums a class         classes spread differently, with many rows each
+//	[APER]          features, labels    sums, an adapter     the first task is large and like those to come
+//	[SLCA]          features, labels    moments, a network   a head or an encoder is trained on, and no row may be kept
+//	[Replay]        features, labels    some rows            the same, where some may
+//	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
+//	[FineTune]      features, labels    a network            what is lost without any of this: the reference below
+//
+// Where the data shifts and there are no labels, maps correct what a network puts out:
+//
+//	[BatchStatistics]  features, reference  columns that moved or stretched, as under corruptions
+//	[PriorShift]       logits               classes that are not as frequent as they were
+//	[LAME]             logits, features     batches that hold few classes
+//	[T3A]              features, last layer features that drift while classes stay together
+//
+// Learners on sums share memory.go: exact moments of rows as a fixed map shows them, from which all else follows, so that order changes
+// nothing and forgetting leaves nothing. Learners that train share network.go: a perceptron whose outputs grow with the classes and which goes
+// on from task to task, in an order of rows of its own, to the same bits wherever it was saved in between.
 package continual
 
 import (

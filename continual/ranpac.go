@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/part"
@@ -24,7 +25,7 @@ var _ = methods.Add(method.FromSource[RanPAC, *data.Table](method.Info{
 // It is the learner of McDonnell et al. (2023) on frozen features, without its first phase: products of features with random
 // directions, negative ones cut off, make classes separable that no plane parts, and ridge regression on them needs nothing but sums. O(N·Rank·(D +
 // Rank)) to learn, O(Rank³) to finish, O(Rank·(D + K)) a row to predict. Prefer it over [ACIL] where classes are many and rows enough; its
-// memory is 8·Rank² bytes, whatever the number of rows.
+// memory is 8·Rank² bytes, whatever the number of rows. The weights are solved for when they are first asked for, so that many tasks in a row cost their sums alone.
 //
 // The penalty is the one with the least generalised cross-validation error among 25, for which one factorisation of the sums
 // gives the whole path; with fewer rows than half of Rank the factorisation is of as many rows as there are.
@@ -139,52 +140,80 @@ func (c RanPAC) recalled(s *moments.State, layer *part.Projection) (*RanPACModel
 	if err := moments.Classes.Check(s); err != nil {
 		return nil, err
 	}
-	m := &RanPACModel{layer: layer, ridge: c.Ridge}
-	m.memory = remember("ranpac", s, func(in *data.Table) (*data.Table, error) { return ranpacLift(layer, in) },
+	mean := 0.0
+	for _, v := range s.Variance() {
+		mean += v
+	}
+	if !(mean > 0) {
+		return nil, fmt.Errorf("%w: all %d rows point in one direction, so no feature tells classes apart", method.ErrDegenerate, s.Rows())
+	}
+	kept := remember("ranpac", s, func(in *data.Table) (*data.Table, error) { return ranpacLift(layer, in) },
 		func(s *moments.State) (*RanPACModel, error) { return c.recalled(s, layer) })
-	var err error
+	return &RanPACModel{memory: kept, layer: layer, solve: sync.OnceValues(func() (*ranpacSolution, error) { return c.solved(kept) })}, nil
+}
+
+// ranpacSolution is the weights and the penalty that they were found with.
+type ranpacSolution struct {
+	fitted *scores // Rank×K
+	ridge  float64
+}
+
+// solved finds the weights, when they are first asked for: tasks that come one after the other cost their sums alone.
+func (c RanPAC) solved(kept memory) (*ranpacSolution, error) {
+	kept.guard.Lock()
+	defer kept.guard.Unlock()
+	s := kept.sums
 	if c.Ridge > 0 && 2*s.Rows() >= c.Rank {
-		m.fitted, err = ridgeScores(s, c.Ridge, c.Temperature)
-		return m, err
+		fitted, err := ridgeScores(s, c.Ridge, c.Temperature)
+		return &ranpacSolution{fitted, c.Ridge}, err
 	}
 	path, err := newRidgePath(s)
 	if err != nil {
 		return nil, err
 	}
-	if c.Ridge == 0 {
-		m.ridge = path.best()
+	ridge := c.Ridge
+	if ridge == 0 {
+		ridge = path.best()
 	}
-	m.fitted = indicatorScores(s, path.weights(m.ridge), c.Temperature)
-	return m, nil
+	return &ranpacSolution{indicatorScores(s, path.weights(ridge), c.Temperature), ridge}, nil
 }
 
 // RanPACModel is a fitted [RanPAC].
 type RanPACModel struct {
 	memory
-	layer  *part.Projection // D×Rank
-	fitted *scores          // Rank×K
-	ridge  float64
+	layer *part.Projection // D×Rank
+	solve func() (*ranpacSolution, error)
 }
 
-// Ridge returns the penalty at work, as a share of the random features' mean variance.
-func (m *RanPACModel) Ridge() float64 { return m.ridge }
+// Ridge returns the penalty at work, as a share of the random features' mean variance. Errors: ErrDegenerate, as of Predict.
+func (m *RanPACModel) Ridge() (float64, error) {
+	found, err := m.solve()
+	if err != nil {
+		return 0, fmt.Errorf("ranpac: %w", err)
+	}
+	return found.ridge, nil
+}
 
 // Predict returns each row's class probabilities, N×K.
 func (m *RanPACModel) Predict(in *data.Table) (*data.Table, error) {
-	return m.answer(in, m.fitted.predict)
+	return m.answer(in, (*scores).predict)
 }
 
 // Logits returns each row's fitted values over the temperature, N×K.
 func (m *RanPACModel) Logits(in *data.Table) (*data.Table, error) {
-	return m.answer(in, m.fitted.logits)
+	return m.answer(in, (*scores).logits)
 }
 
-func (m *RanPACModel) answer(in *data.Table, say func(string, *data.Table) (*data.Table, error)) (*data.Table, error) {
+func (m *RanPACModel) answer(in *data.Table, say func(*scores, string, *data.Table) (*data.Table, error)) (*data.Table, error) {
 	raised, err := ranpacLift(m.layer, in)
 	if err != nil {
 		return nil, err
 	}
-	return say("ranpac", raised)
+	found, err := m.solve()
+	if err != nil {
+		return nil, fmt.Errorf("ranpac: %w", err)
+	}
+	return say(found.fitted, "ranpac", raised)
 }
 
 // State returns the model as tensors: the sums; the random layer follows from the seed.

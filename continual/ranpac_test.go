@@ -133,7 +133,11 @@ func TestRanPACPenalty(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.Ridge()
+		ridge, err := m.Ridge()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ridge
 	}
 	if a, b := penalty(noise), penalty(pure); a < 1 || b > 0.1 {
 		t.Errorf("penalties %g for noise, %g for a rule; want above 1 and below 0.1", a, b)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
@@ -17,22 +18,26 @@ type lastLayer struct {
 	k, d         int
 }
 
-// readLastLayer reads a layer for rows of d columns. Errors: ErrInput for none, ErrFormat and ErrShape for one that does not fit.
+// readLastLayer reads a layer for rows of d columns: the one tensor weight, whatever stands before this word and a full stop, that takes as
+// many. Errors: ErrInput for none, ErrFormat and ErrShape for one that does not fit.
 func readLastLayer(c *data.Checkpoint, d int) (*lastLayer, error) {
 	if c == nil {
 		return nil, fmt.Errorf("%w: want the last layer", method.ErrInput)
 	}
+	var found []string
+	for _, name := range c.Names() {
+		if shape := c.Tensors[name].Shape; (name == "weight" || strings.HasSuffix(name, ".weight")) && len(shape) == 2 && shape[1] == d && shape[0] > 0 {
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("%w: the head has %d weights of shape [K %d], want the last layer alone; it has %s", data.ErrShape, len(found), d, strings.Join(c.Names(), ", "))
+	}
 	r := c.Read()
-	h := &lastLayer{d: d, weight: r.Floats("weight", -1, d)}
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	if h.k = c.Tensors["weight"].Shape[0]; h.k < 1 {
-		return nil, fmt.Errorf("%w: the last layer has no outputs", data.ErrShape)
-	}
-	h.bias = make([]float64, h.k)
-	if _, ok := c.Tensors["bias"]; ok {
-		h.bias = r.Floats("bias", h.k)
+	h := &lastLayer{d: d, k: c.Tensors[found[0]].Shape[0]}
+	h.weight, h.bias = r.Floats(found[0], h.k, d), make([]float64, h.k)
+	if bias := strings.TrimSuffix(found[0], "weight") + "bias"; c.Tensors[bias].Shape != nil {
+		h.bias = r.Floats(bias, h.k)
 	}
 	if _, ok := c.Meta["classes"]; ok {
 		h.classes = r.Strings("classes")

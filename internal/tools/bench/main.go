@@ -54,7 +54,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range slices.Concat(rows(), houseRows(dir), headRows(), engineRows()) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), headRows(), engineRows(), continualRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}

@@ -2,6 +2,7 @@
 //
 //	go run ./internal/tools/prepare fashion-mnist FOLDER   # guard on 8 classes, 2 held out: train, known, lesson, new
 //	go run ./internal/tools/prepare clinc150 FOLDER        # hashed text features: train, known, unknown
+//	go run ./internal/tools/prepare catalogue FOLDER       # a year of products that it makes itself: 01 … 12, and test rows of each month
 //
 // The data sets are looked for where GIMBAL_DATA says, else in ../shared/data.
 package main
@@ -34,7 +35,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return errors.New("want a data set (fashion-mnist or clinc150) and a folder to write to")
+		return errors.New("want a data set (fashion-mnist, clinc150 or catalogue) and a folder to write to")
 	}
 	source := os.Getenv("GIMBAL_DATA")
 	if source == "" {
@@ -48,6 +49,9 @@ func run(args []string) error {
 		return fashion(filepath.Join(source, "fashion_mnist"), args[1])
 	case "clinc150":
 		return clinc(filepath.Join(source, "clinc150"), args[1])
+	}
+	if args[0] == "catalogue" {
+		return catalogue(args[1])
 	}
 	return fmt.Errorf("there is no data set %q", args[0])
 }
