@@ -8,6 +8,12 @@
 //	[ModelStock] a base and two or more copies      copies of one recipe; wanted is their centre, without held-out rows
 //	[TaskArithmetic]     a base and tuned ones      tasks are to be added up, or taken away
 //	[TIES], [DARE], [DELLA], [Breadcrumbs]   the same   tasks that get into each other's way
+//	[Fisher]     checkpoints and their information  you know how sure each is of every weight
+//	[RegMean]    checkpoints and moments states     you know what each one's layers read
+//	[Rebasin]    two networks                       trained from different starts, to be averaged
+//	[Wanda]      a checkpoint and a moments state   half of the weights should go, without training
+//	[LoRAExtract], [LoRAMerge], [LoRAResize]        changes as adapters of low rank
+//	[Quantize], [Dequantize]     a checkpoint       a quarter of the size
 //
 // What a strategy must score or differentiate comes in as an evaluator: a [Holdout] of rows for multilayer perceptrons,
 // anything else that implements [data.Evaluator] for other networks.
