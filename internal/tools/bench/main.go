@@ -25,8 +25,13 @@ const rounds = 7
 func main() {
 	dir := flag.String("bench", "bench", "folder of the peers")
 	only := flag.String("only", "", "regular expression of the rows to measure")
+	resident := flag.Bool("memory", false, "measure instead how much memory merges of large checkpoints take")
 	flag.Parse()
-	if err := run(*dir, *only); err != nil {
+	work := func() error { return run(*dir, *only) }
+	if *resident {
+		work = func() error { return memory(*dir) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -40,7 +45,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range slices.Concat(rows(), houseRows(dir), headRows(), engineRows()) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), weightsRows(dir), headRows(), engineRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}
