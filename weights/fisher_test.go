@@ -35,7 +35,7 @@ func TestFisherWithEqualInformationIsTheAverage(t *testing.T) {
 		ones.Tensors[name] = data.CastTensor(data.F32, v, 9001)
 	}
 	precision := data.Checkpoints{ones, ones, ones}
-	near(t, "equal", apply(t, "fisher", nil, data.Bundle{"in": all, "precision": precision}), apply(t, "linear", nil, data.Bundle{"in": all}), 0x1p-7) // a step of bfloat16
+	near(t, "equal", apply(t, "fisher", nil, data.Bundle{"in": all, "precision": precision}), apply(t, "linear", nil, data.Bundle{"in": all}), 0x1p-7)                                                                        // a step of bfloat16
 	near(t, "weighted", apply(t, "fisher", map[string]string{"weights": "1,0,3"}, data.Bundle{"in": all, "precision": precision}), apply(t, "linear", map[string]string{"weights": "1,0,3"}, data.Bundle{"in": all}), 0x1p-7) // a step of bfloat16
 }
 

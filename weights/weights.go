@@ -11,7 +11,7 @@
 //	[Fisher]     checkpoints and their information  you know how sure each is of every weight
 //	[RegMean]    checkpoints and moments states     you know what each one's layers read
 //	[Rebasin]    two networks                       trained from different starts, to be averaged
-//	[Wanda]      a checkpoint and a moments state   half of the weights should go, without training
+//	[Wanda], [SVDLLM]    a checkpoint and a moments state   half of the weights should go, or low rank do, without training
 //	[LoRAExtract], [LoRAMerge], [LoRAResize]        changes as adapters of low rank
 //	[Quantize], [Dequantize]     a checkpoint       a quarter of the size
 //
