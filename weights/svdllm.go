@@ -21,14 +21,14 @@ var _ = methods.Add(method.Map(method.Info{
 // inputs first. LoRAExtract from a checkpoint of zeros turns the result into its two factors.
 //
 // Takes:   in, a checkpoint; moments, a moments state of what its matrices read: column NAME.j is what column j of the matrix NAME is multiplied with. A state whose columns have other names, as many as the only matrix has columns, is about that matrix.
-// Apply:   a checkpoint with the same names, shapes and types. Every matrix W that the state knows becomes the truncated singular value decomposition of W·L, times L⁻¹, with L·Lᵀ the mean products of its inputs, Ridge of their mean diagonal added; a matrix whose smaller side does not exceed Rank stays, and so do other tensors. In float64, rounded once; a matrix is in memory as a whole.
+// Apply:   a checkpoint with the same names, shapes and types. Every matrix W that the state knows becomes the truncated singular value decomposition of W·L, times L⁻¹, with L·Lᵀ the mean products of its inputs, Ridge of their mean diagonal added; a matrix whose rank would not fall stays, and so do other tensors. In float64, rounded once; a matrix is in memory as a whole.
 // Errors:  ErrShape when a column of a matrix is missing in the state; ErrInput when the state knows no matrix; ErrDegenerate naming a matrix whose products cannot be factored, or whose singular values were not found; ErrFinite naming tensor and element, when that tensor is asked for.
 // Differs: the paper also updates the layers behind; one pass of moments does not tell how.
 // Source:  wang2025svd, section 3.1 (truncation-aware data whitening).
 // Claim:   none: its claim needs a language model; that no matrix of the rank does better is tested.
 type SVDLLM struct {
-	// Rank is that of the matrices afterwards.
-	Rank int `default:"64" range:"[1,1e5]"`
+	// Share is the rank of a matrix afterwards as a share of its smaller side, rounded up. Two factors of it are smaller than the matrix below m·n/(m+n).
+	Share float64 `default:"0.5" range:"(0,1)"`
 	// Ridge is added to the mean products' diagonal, as a share of its mean, against columns that never moved.
 	Ridge float64 `default:"1e-6" range:"(0,1]"`
 }
@@ -73,11 +73,13 @@ func (c SVDLLM) Apply(ctx context.Context, in SVDLLMInput) (*data.Checkpoint, er
 			continue
 		}
 		known++
-		if min(t.Shape[0], len(columns)) <= c.Rank {
+		side := min(t.Shape[0], len(columns))
+		rank := int(math.Ceil(c.Share * float64(side)))
+		if rank == side {
 			continue
 		}
 		made, err := data.LazyTensor(t.DType, t.Shape, func() ([]byte, error) {
-			v, err := c.reduce(name, t, a.gram(columns))
+			v, err := c.reduce(name, t, a.gram(columns), rank)
 			if err != nil {
 				return nil, err
 			}
@@ -95,7 +97,7 @@ func (c SVDLLM) Apply(ctx context.Context, in SVDLLMInput) (*data.Checkpoint, er
 }
 
 // reduce computes one matrix.
-func (c SVDLLM) reduce(name string, t data.Tensor, gram []float64) ([]float64, error) {
+func (c SVDLLM) reduce(name string, t data.Tensor, gram []float64, r int) ([]float64, error) {
 	w, m, n, err := matrixOf("the checkpoint", name, t)
 	if err != nil {
 		return nil, err
@@ -121,7 +123,7 @@ func (c SVDLLM) reduce(name string, t data.Tensor, gram []float64) ([]float64, e
 		return nil, fmt.Errorf("tensor %q: %w: its singular values were not found", name, method.ErrDegenerate)
 	}
 	// U·S·Vᵀ·L⁻¹ of the leading ones: rows of Vᵀ are solved against Lᵀ.
-	k, r := len(s), c.Rank
+	k := len(s)
 	left, right := make([]float64, m*r), make([]float64, n*r)
 	for i := range m {
 		for j := range r {

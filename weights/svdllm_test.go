@@ -15,7 +15,7 @@ import (
 
 func ExampleSVDLLM() {
 	// The second column's weight is the larger one, but the first column is a hundred times as active.
-	out, err := weights.SVDLLM{Rank: 1}.Apply(context.Background(), weights.SVDLLMInput{
+	out, err := weights.SVDLLM{}.Apply(context.Background(), weights.SVDLLMInput{
 		In:      matrix("w", 2, 2, 1, 0, 0, 2),
 		Moments: reads(nil, 2, 100, 1 /**/, -100, 1 /**/, 100, -1 /**/, -100, -1),
 	})
@@ -70,7 +70,7 @@ func TestSVDLLMLosesTheLeastOutput(t *testing.T) {
 		t.Fatal("no singular values")
 	}
 	for _, rank := range []int{1, 3, 5} {
-		out := apply(t, "svdllm", map[string]string{"rank": fmt.Sprint(rank), "ridge": "1e-12"}, data.Bundle{"in": in, "moments": reads(nil, n, x...)})
+		out := apply(t, "svdllm", map[string]string{"share": fmt.Sprint(float64(rank)/m - 0.01), "ridge": "1e-12"}, data.Bundle{"in": in, "moments": reads(nil, n, x...)})
 		have, _, err := out.Floats("w", m, n)
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestSVDLLMLosesTheLeastOutput(t *testing.T) {
 			t.Errorf("rank %d: a plain truncation has error %v, below the least, %v", rank, loss(cut), want)
 		}
 	}
-	same(t, "a rank that does not bind", apply(t, "svdllm", map[string]string{"rank": "6"}, data.Bundle{"in": in, "moments": reads(nil, n, x...)}), in)
+	same(t, "a rank that does not bind", apply(t, "svdllm", map[string]string{"share": "0.99"}, data.Bundle{"in": in, "moments": reads(nil, n, x...)}), in)
 	if _, err := tryApply(t, "svdllm", nil, data.Bundle{"in": in, "moments": reads([]string{"a", "b"}, 2, 1, 2)}); err == nil || !strings.Contains(err.Error(), "no column of the moments state is named") {
 		t.Errorf("a foreign state: %v", err)
 	}
