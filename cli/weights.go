@@ -34,7 +34,7 @@ Single methods are applied with gimbal apply weights/…; recipes are mergekit's
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newWeightsMergeCommand(e), newWeightsInspectCommand(e), newWeightsDiffCommand(e), newWeightsVerifyCommand(e))
+	cmd.AddCommand(newWeightsMergeCommand(e), newWeightsInspectCommand(e), newWeightsDiffCommand(e), newWeightsVerifyCommand(e), newWeightsCurveCommand(e), newWeightsDemoCommand(e))
 	return cmd
 }
 

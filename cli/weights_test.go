@@ -143,3 +143,40 @@ func TestWeightsMergeOnAFullDisk(t *testing.T) {
 	}
 	refused(t, 1, []string{"/dev/full", "no space left"}, "weights", "merge", "recipe.yaml", "-o", "full.safetensors")
 }
+
+// The guide's story: three tuned copies, a soup of them that verifies, and the curve from the base to it.
+func TestWeightsDemoAndCurve(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "weights", "demo", "-o", "soup")
+	if got := names(t, "soup"); got != "a.safetensors b.safetensors base.safetensors c.safetensors damaged.parquet held.parquet" {
+		t.Fatalf("files %s", got)
+	}
+	write(t, "recipe.yaml", "merge_method: linear\nmodels:\n  - {model: soup/a.safetensors, parameters: {weight: 1}}\n  - {model: soup/b.safetensors, parameters: {weight: 1}}\n  - {model: soup/c.safetensors, parameters: {weight: 1}}\n")
+	must(t, "weights", "merge", "recipe.yaml", "-o", "merged")
+	must(t, "weights", "verify", "merged")
+	score := func(checkpoint, rows string) float64 {
+		var list []struct{ Accuracy float64 }
+		if err := json.Unmarshal([]byte(must(t, "weights", "curve", checkpoint, checkpoint, "--evaluate", rows, "--label", "label", "--points", "2", "--json")), &list); err != nil || len(list) != 2 || list[0] != list[1] {
+			t.Fatalf("%v %v", list, err)
+		}
+		return list[0].Accuracy
+	}
+	// Tuning gains on clean rows and loses on damaged ones; the soup is no worse than the mean of what it is made of.
+	for _, rows := range []string{"soup/held.parquet", "soup/damaged.parquet"} {
+		mean := 0.0
+		for _, name := range []string{"a", "b", "c"} {
+			mean += score("soup/"+name+".safetensors", rows) / 3
+		}
+		base, soup := score("soup/base.safetensors", rows), score("merged", rows)
+		if soup < mean || (soup > base) != (rows == "soup/held.parquet") {
+			t.Errorf("%s: base %.3f, copies %.3f, soup %.3f", rows, base, mean, soup)
+		}
+	}
+	out := must(t, "weights", "curve", "soup/base.safetensors", "merged", "--evaluate", "soup/held.parquet", "--evaluate", "soup/damaged.parquet", "--label", "label", "--points", "5", "-o", "curve.html")
+	if strings.Count(out, "\n") != 11 || !strings.Contains(read(t, "curve.html"), "<svg") {
+		t.Errorf("%s", out)
+	}
+	refused(t, 2, []string{"--evaluate FILE is missing"}, "weights", "curve", "merged", "merged")
+	refused(t, 2, []string{"--points 1"}, "weights", "curve", "merged", "merged", "--evaluate", "soup/held.parquet", "--points", "1")
+	refused(t, 1, []string{"labels"}, "weights", "curve", "merged", "merged", "--evaluate", "soup/held.parquet", "--ignore", "label")
+}

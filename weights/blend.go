@@ -20,7 +20,7 @@ type plan func(t *strand) (kernel, error)
 // strand is one tensor in all sources.
 type strand struct {
 	name  string
-	dtype data.DType
+	dtype data.DType // of the result
 	shape []int
 	from  []data.Tensor
 	who   []string
@@ -95,13 +95,13 @@ func (t *strand) each(lo, hi int, use func(number, from int, src [][]float64, ro
 	num.Parallel(last-first, max(1, 4*stretch/t.unit), func(a, b int) {
 		m := len(t.from)
 		memory, src := make([]float64, t.unit*(m+1)), make([][]float64, m)
-		raw := make([]byte, t.unit*t.dtype.Size())
+		raw := make([]byte, t.unit*8)
 		for u := first + a; u < first+b; u++ {
 			from := u * t.unit
 			n := min(t.unit, t.len()-from)
 			for i := range src {
 				src[i] = memory[i*t.unit : i*t.unit+n]
-				if errs[u-first] = t.widen(src[i], i, raw[:n*t.dtype.Size()], from); errs[u-first] != nil {
+				if errs[u-first] = t.widen(src[i], i, raw[:n*t.from[i].DType.Size()], from); errs[u-first] != nil {
 					return
 				}
 			}
@@ -201,7 +201,7 @@ func (t *strand) widen(dst []float64, i int, raw []byte, lo int) error {
 	if err := t.from[i].Fill(raw, lo); err != nil {
 		return fmt.Errorf("%s, tensor %q: %w", t.who[i], t.name, err)
 	}
-	t.dtype.Widen(dst, raw)
+	t.from[i].DType.Widen(dst, raw)
 	nothing := 0.0
 	for _, x := range dst {
 		nothing += 0 * x

@@ -69,11 +69,11 @@ func (c Breadcrumbs) Apply(ctx context.Context, in BreadcrumbsInput) (*data.Chec
 		n := float64(t.len())
 		stay, away := int(density[m]*n), int(c.Outliers*n)
 		away = min(away, t.len()-stay)
-		top, err := t.largest(away, change(m))
+		top, err := t.only(m).largest(away, change)
 		if err != nil {
 			return nil, err
 		}
-		bottom, err := t.largest(away+stay, change(m))
+		bottom, err := t.only(m).largest(away+stay, change)
 		if err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ func (c TIES) Apply(ctx context.Context, in TIESInput) (*data.Checkpoint, error)
 		if density[m] > 0 {
 			k = max(k, 1)
 		}
-		b, err := t.largest(k, change(m))
+		b, err := t.only(m).largest(k, change)
 		if err != nil || b == all {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func tiesByDefinition(base []float64, tuned [][]float64, weight, density []float
 
 func TestTIESByItsDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
-	for trial := range 20 {
+	for trial := range 8 {
 		n := 1 + r.IntN(40000)
 		draw := func() []float64 {
 			v := make([]float64, n)

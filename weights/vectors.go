@@ -95,8 +95,8 @@ func (v vectors) join(dst []float64, changes [][]float64, total float64) {
 // Vectors of next to nothing stay as they are.
 func (t *strand) shrink(model int, keep sieve) (sieve, error) {
 	const tiny = 1e-7
-	sums, err := t.sums(2, func(sum []float64, src [][]float64, from int) {
-		v := lessBase(src)[model]
+	sums, err := t.only(model).sums(2, func(sum []float64, src [][]float64, from int) {
+		v := change(src)
 		for _, x := range v {
 			sum[0] += math.Abs(x)
 		}
@@ -198,13 +198,10 @@ func rescales(unset string) Parameter {
 // densities is what recipes say of the share that is kept.
 var densities = Parameter{Name: "density", Flag: "density", EachModel: true, Default: "1"}
 
-// change picks the difference between one tuned checkpoint and the base.
-func change(model int) func(src [][]float64) []float64 {
-	return func(src [][]float64) []float64 {
-		v := src[model+1]
-		for i, x := range src[0] {
-			v[i] -= x
-		}
-		return v
-	}
+// only is the strand with the base and one tuned checkpoint alone: looking at one vector reads no other.
+func (t *strand) only(model int) *strand {
+	return &strand{name: t.name, dtype: t.dtype, shape: t.shape, from: []data.Tensor{t.from[0], t.from[model+1]}, who: []string{t.who[0], t.who[model+1]}, unit: t.unit}
 }
+
+// change is the vector of a strand with one tuned checkpoint.
+func change(src [][]float64) []float64 { return lessBase(src)[0] }

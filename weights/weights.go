@@ -16,6 +16,12 @@
 //	[D2NWG]                                  labelled rows                      heads for thousands of small tasks, drawn instead of trained
 //	[Mixup]                                  a network and labelled rows        tune it without making it too sure, so that it averages well
 //	[OwLore]                                 a network and labelled rows        tune it with little memory, a few layers at a time
+//	[Fisher]                                 checkpoints and their information  you know how sure each is of every weight
+//	[RegMean]                                checkpoints and moments states     you know what each one's layers read
+//	[Rebasin]                                two networks                       trained from different starts, to be averaged
+//	[Wanda], [SVDLLM]                        a checkpoint and a moments state   half of the weights should go, or low rank do, without training
+//	[LoRAExtract], [LoRAMerge], [LoRAResize] adapters, or what they came from   changes are kept apart, at low rank
+//	[Quantize], [Dequantize]                 a checkpoint                       a quarter of the size
 //
 // What a strategy must score or differentiate comes in as an evaluator: a [Holdout] of rows for multilayer perceptrons,
 // anything else that implements [data.Evaluator] for other networks.

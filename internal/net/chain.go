@@ -40,7 +40,7 @@ func NewChain(tensors []Tensor, inputs int) (*Chain, error) {
 			names = append(names, layer)
 		}
 	}
-	slices.SortFunc(names, compareNatural)
+	slices.SortFunc(names, CompareNatural)
 	if len(names) == 0 || 2*len(names) != len(tensors) {
 		return nil, fmt.Errorf("%d tensors with %d weights among them: want a weight and a bias for every layer", len(tensors), len(names))
 	}

@@ -53,7 +53,7 @@ func FromTensors(tensors []Tensor) (*Net, error) {
 	if len(n.names) == 0 {
 		return nil, fmt.Errorf("none of the %d tensors is a linear layer's weight", len(tensors))
 	}
-	slices.SortFunc(n.names, compareNatural)
+	slices.SortFunc(n.names, CompareNatural)
 	for l, layer := range n.names {
 		w := byName[joinLayer(layer, "weight")]
 		b, ok := byName[joinLayer(layer, "bias")]
@@ -89,8 +89,8 @@ func joinLayer(layer, kind string) string {
 	return layer + "." + kind
 }
 
-// compareNatural orders text, numbers in it by value.
-func compareNatural(a, b string) int {
+// CompareNatural orders text, numbers in it by value.
+func CompareNatural(a, b string) int {
 	for a != "" && b != "" {
 		x, restA := cutDigits(a)
 		y, restB := cutDigits(b)

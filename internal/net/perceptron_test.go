@@ -155,7 +155,7 @@ func TestHeInitialisation(t *testing.T) {
 
 func TestNaturalOrder(t *testing.T) {
 	names := []string{"fc10", "fc9", "fc", "a.10.x", "a.9.x", "layer01", "layer1", "layer2", "b"}
-	slices.SortFunc(names, compareNatural)
+	slices.SortFunc(names, CompareNatural)
 	want := []string{"a.9.x", "a.10.x", "b", "fc", "fc9", "fc10", "layer1", "layer01", "layer2"}
 	if !slices.Equal(names, want) {
 		t.Errorf("%v, want %v", names, want)

@@ -320,11 +320,22 @@ func bundle(s method.Spec, r recipe, table func(slot string) *data.Table) data.B
 				in[slot.Name] = encoderFor(r.d)
 			case toSlot:
 				in[slot.Name] = weights(seed, 1)
+			case adapterSlot:
+				in[slot.Name] = adapterFor(seed)
+			case momentsSlot:
+				in[slot.Name] = activations(seed, 0)
 			}
 		case data.KindCheckpoints:
 			list := data.Checkpoints{}
 			for i := range 4 {
-				list = append(list, weights(seed, i+1))
+				c := weights(seed, i+1)
+				switch slot.Name {
+				case precisionSlot:
+					c = squared(c)
+				case momentsSlot:
+					c = activations(seed, i+1)
+				}
+				list = append(list, c)
 			}
 			in[slot.Name] = list
 		case data.KindEvaluator:

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/moments"
 )
 
 // layer is one tensor of the toy network.
@@ -41,6 +42,67 @@ func weights(seed uint64, number int) *data.Checkpoint {
 			}
 		}
 		c.Tensors[l.name] = data.CastTensor(l.dtype, v, l.shape...)
+	}
+	return c
+}
+
+// Inputs of methods on checkpoints that belong to the toy network beside them, by their slots' names.
+const (
+	adapterSlot   = "adapter"   // low-rank changes of its matrices
+	momentsSlot   = "moments"   // what its matrices read: a moments state
+	precisionSlot = "precision" // how sure each of its weights is: numbers that are not negative
+)
+
+// adapterFor is an adapter of rank two for the toy network's matrices, named as PEFT names them.
+func adapterFor(seed uint64) *data.Checkpoint {
+	r := rand.New(rand.NewPCG(seed, 20))
+	c := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
+	for _, l := range network[:3] {
+		if len(l.shape) != 2 {
+			continue
+		}
+		for factor, shape := range map[string][]int{"A": {2, l.shape[1]}, "B": {l.shape[0], 2}} {
+			c.Tensors["base_model.model."+l.name[:len(l.name)-len("weight")]+"lora_"+factor+".weight"] = data.CastTensor(data.F32, make([]float64, product(shape)), shape...)
+		}
+	}
+	for _, name := range c.Names() {
+		t := c.Tensors[name]
+		v := make([]float64, t.Len())
+		for i := range v {
+			v[i] = r.NormFloat64()
+		}
+		c.Tensors[name] = data.CastTensor(t.DType, v, t.Shape...)
+	}
+	return c
+}
+
+// activations is the moments state of what the toy network's matrices read: a column for each of their columns, named by both.
+func activations(seed uint64, number int) *data.Checkpoint {
+	var names []string
+	for _, l := range network {
+		for j := 0; len(l.shape) == 2 && j < l.shape[1]; j++ {
+			names = append(names, fmt.Sprintf("%s.%d", l.name, j))
+		}
+	}
+	r := rand.New(rand.NewPCG(seed, 30+uint64(number)))
+	x := make([]float32, 40*len(names))
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * float64(1+i%len(names)))
+	}
+	return must(moments.FromSource(context.Background(), must(data.NewNamed(40, names, x)), moments.Options{})).Checkpoint()
+}
+
+// squared is a checkpoint with the squares of another's floating-point elements.
+func squared(c *data.Checkpoint) *data.Checkpoint {
+	for name, t := range c.Tensors {
+		if !t.DType.Float() {
+			continue
+		}
+		v := must(t.Float64s())
+		for i := range v {
+			v[i] *= v[i]
+		}
+		c.Tensors[name] = data.CastTensor(t.DType, v, t.Shape...)
 	}
 	return c
 }

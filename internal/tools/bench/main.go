@@ -25,7 +25,7 @@ const rounds = 7
 func main() {
 	dir := flag.String("bench", "bench", "folder of the peers")
 	only := flag.String("only", "", "regular expression of the rows to measure")
-	memory := flag.String("memory", "", "all prints the table of memory alone; a row's name does its work and prints the bytes resident before and at most")
+	memory := flag.String("memory", "", "all prints the table of memory alone, merges that of merges of large checkpoints; a row's name does its work and prints the bytes resident before and at most")
 	flag.Parse()
 	work := func() error { return run(*dir, *only) }
 	switch {
@@ -37,6 +37,8 @@ func main() {
 			}
 			return memoryRows(*dir, match)
 		}
+	case *memory == "merges":
+		work = func() error { return mergeMemory(*dir) }
 	case *memory != "":
 		work = func() error { return ownMemory(*memory) }
 	}
@@ -54,7 +56,7 @@ func run(dir, only string) error {
 	peak := roofline()
 	fmt.Println("| work | threads | ours | peer | its time | ratio | to reach | rate |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, r := range slices.Concat(rows(), houseRows(dir), headRows(), engineRows(), continualRows()) {
+	for _, r := range slices.Concat(rows(), houseRows(dir), weightsRows(dir), headRows(), engineRows(), continualRows()) {
 		if !match.MatchString(r.name) {
 			continue
 		}
