@@ -69,7 +69,7 @@ var lodgers = []struct{ path, homes string }{
 	{"github.com/yuin/goldmark", "serve/site"},
 	{"go.yaml.in/yaml/v3", "weights/recipe"},
 	{"google.golang.org/grpc", "serve serve/* internal/tools/*"},
-	{"google.golang.org/protobuf", "serve serve/*"},
+	{"google.golang.org/protobuf", "serve serve/* internal/tools/*"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},
 	{"modernc.org/sqlite", "serve/history"},

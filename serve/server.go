@@ -331,7 +331,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	var all sync.WaitGroup
 	failed := make(chan error, 2)
 	web := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.options.Timeout, WriteTimeout: 2 * s.options.Timeout, IdleTimeout: 2 * time.Minute,
+		Handler: s.handler, ReadHeaderTimeout: min(10*time.Second, s.options.Timeout), ReadTimeout: s.options.Timeout, WriteTimeout: 2 * s.options.Timeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if l.HTTP != nil {
