@@ -19,7 +19,7 @@ var commands = []struct {
 		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newPapersCommand, newClaimCommand,
 	}},
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand}},
-	{"Over the network", []func(*env) *cobra.Command{newServeCommand}},
+	{"Over the network", []func(*env) *cobra.Command{newServeCommand, newSidecarCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
 }
