@@ -20,7 +20,8 @@ import (
 type serveOptions struct {
 	http, grpc       string
 	exposed          bool
-	data, tokens     string
+	data, state      string
+	tokens           string
 	cert, key, ca    string
 	maxBody          int64
 	maxRequests      int
@@ -42,6 +43,9 @@ routes at /openapi.json.
 It listens to this machine only, unless --http or --grpc say otherwise; then it wants --tokens, or --exposed from who knows
 what that means. A token file has lines of ROLE TOKEN NAME; the roles are read, infer, teach and admin.
 
+A guard watches the rows that it judges for drift. Taught and corrected over the network, it keeps what it learned in --state-dir,
+also when the process is killed.
+
 A model is loaded again when its file has changed, and at SIGHUP; requests under way are answered by the old one. At SIGTERM
 the server takes no more requests, answers those under way and ends. Errors go to standard error as structured logs.`,
 		Example: `  gimbal serve g.gimbal
@@ -54,6 +58,7 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.StringVar(&o.grpc, "grpc", "127.0.0.1:8081", "`ADDRESS` for gRPC, or off")
 	f.BoolVar(&o.exposed, "exposed", false, "listen to other machines without tokens")
 	f.StringVar(&o.data, "data", "", "`FOLDER` that jobs read from and write to; without it jobs have no files")
+	f.StringVar(&o.state, "state-dir", "", "`FOLDER` in which guards keep what they learn and see; without it that ends with the process")
 	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
@@ -124,7 +129,7 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) erro
 }
 
 func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (serve.Options, error) {
-	out := serve.Options{Models: models, Data: o.data, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Version: fmt.Sprint(versions()[0].value)}
+	out := serve.Options{Models: models, Data: o.data, State: o.state, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Version: fmt.Sprint(versions()[0].value)}
 	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 {
 		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace and --poll want more than 0, --rate 0 or more")
 	}

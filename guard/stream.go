@@ -77,9 +77,6 @@ func (s *Stream) Observe(in *data.Table) ([]Decision, []Window, error) {
 	return ds, done, nil
 }
 
-// ObserveScore watches the score of a row that was judged elsewhere; it belongs to no window.
-func (s *Stream) ObserveScore(score float64) { s.test.Observe(score) }
-
 // Flush returns the last window, when it holds any rows.
 func (s *Stream) Flush() (Window, bool) {
 	if s.open.Rows == 0 {
@@ -107,9 +104,6 @@ func (s *Stream) AlarmRow() int { return s.test.AlarmAt() }
 
 // Evidence returns log10 of the test martingale.
 func (s *Stream) Evidence() float64 { return s.test.LogEvidence() / math.Ln10 }
-
-// PeakEvidence returns log10 of the largest value of the test martingale so far: ten to minus it is an anytime-valid p-value.
-func (s *Stream) PeakEvidence() float64 { return s.test.Peak() / math.Ln10 }
 
 type savedStream struct {
 	Kind   string          `json:"gimbal"`

@@ -142,6 +142,7 @@ type limiter struct {
 	rate    float64 // 0 lets all pass
 	mutex   sync.Mutex
 	clients map[string]*allowance
+	swept   time.Time
 }
 
 type allowance struct {
@@ -162,9 +163,12 @@ func (l *limiter) take(client string, now time.Time) bool {
 	a := l.clients[client]
 	if a == nil {
 		if len(l.clients) >= mostClients {
-			for name, a := range l.clients { // full again: forgetting it changes nothing
-				if a.left+now.Sub(a.at).Seconds()*l.rate >= burst {
-					delete(l.clients, name)
+			if now.Sub(l.swept).Abs() >= time.Second { // looking through all of them must not be what keeps the server busy
+				l.swept = now
+				for name, a := range l.clients { // full again: forgetting it changes nothing
+					if a.left+now.Sub(a.at).Seconds()*l.rate >= burst {
+						delete(l.clients, name)
+					}
 				}
 			}
 			if len(l.clients) >= mostClients {

@@ -30,9 +30,7 @@ type modelMetrics struct {
 	name, version string
 	rest, grpc    protocolMetrics
 	scores, p     *histogram // nil where the model has none
-	watch         *watch     // of a guard
-	threshold     float64
-	rows          float64
+	keeper        keeper     // of a guard
 	reloadsFailed atomic.Uint64
 }
 
@@ -103,17 +101,20 @@ func (m *metrics) loaded(served *model) {
 		k.reloadsFailed.Store(old.reloadsFailed.Load())
 	}
 	k.rest.seconds, k.grpc.seconds = newHistogram(secondBounds), newHistogram(secondBounds)
-	if g := served.guard; g != nil {
+	if k.keeper = served.keeper; k.keeper != nil {
+		g := k.keeper.Guard()
 		k.scores, k.p = newHistogram(quantileBounds(g.CalibrationScores(), g.Threshold())), newHistogram(pBounds)
-		k.threshold = g.Threshold()
-		model, kept := g.Rows()
-		k.rows = float64(model + kept)
-		k.watch = newWatch(g)
 	} else if served.needs()&needScores != 0 {
 		k.scores = newHistogram(scoreBounds)
 	}
 	served.metrics = k
 	m.models[served.name] = k
+}
+
+func (m *metrics) removed(name string) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	delete(m.models, name)
 }
 
 func (m *metrics) reloadFailed(name string) {
@@ -144,9 +145,6 @@ func (k *modelMetrics) answered(a *answer) {
 	}
 	if k.p != nil && a.p != nil {
 		k.p.observeAll(a.p)
-	}
-	if k.watch != nil && a.scores != nil {
-		k.watch.observe(a.scores)
 	}
 }
 
@@ -232,19 +230,24 @@ func (m *metrics) write(out io.Writer, running int64, version string) error {
 		})
 	}
 	scored := func(k *modelMetrics) bool { return k.scores != nil }
-	guarded := func(k *modelMetrics) bool { return k.watch != nil }
+	guarded := func(k *modelMetrics) bool { return k.keeper != nil }
 	some("gimbal_ood_score", "histogram", "Scores of rows, higher = more unfamiliar.", scored, func(k *modelMetrics, labels string) { w.histogram("gimbal_ood_score", labels, k.scores) })
 	some("gimbal_p_value", "histogram", "How often a familiar row scores as high.", guarded, func(k *modelMetrics, labels string) { w.histogram("gimbal_p_value", labels, k.p) })
 	gauge := func(name, help string, value func(k *modelMetrics) float64) {
 		some(name, "gauge", help, guarded, func(k *modelMetrics, labels string) { w.line(name, labels, value(k)) })
 	}
-	gauge("gimbal_threshold", "The largest score that is accepted.", func(k *modelMetrics) float64 { return k.threshold })
-	gauge("gimbal_state_rows", "Rows that the guard holds, in its model and for calibration.", func(k *modelMetrics) float64 { return k.rows })
-	gauge("gimbal_drift_statistic", "log10 of the test martingale on the scores since the model was loaded.", func(k *modelMetrics) float64 { return k.watch.evidence() })
-	gauge("gimbal_drift_p_value", "Anytime-valid p-value of no drift: one by the largest value of the martingale so far.", func(k *modelMetrics) float64 { return k.watch.pValue() })
-	gauge("seldon_model_drift", "1 when the drift alarm has rung, else 0.", func(k *modelMetrics) float64 { return k.watch.alarms() })
-	some("gimbal_drift_alarms_total", "counter", "Drift alarms since the model was loaded.", guarded, func(k *modelMetrics, labels string) {
-		w.line("gimbal_drift_alarms_total", labels, k.watch.alarms())
+	gauge("gimbal_threshold", "The largest score that is accepted.", func(k *modelMetrics) float64 { return k.keeper.Guard().Threshold() })
+	gauge("gimbal_state_rows", "Rows that the guard holds, in its model and for calibration.", func(k *modelMetrics) float64 {
+		model, kept := k.keeper.Guard().Rows()
+		return float64(model + kept)
+	})
+	gauge("gimbal_drift_statistic", "log10 of the test martingale on the scores of this stream.", func(k *modelMetrics) float64 { return k.keeper.Status().Evidence })
+	gauge("gimbal_drift_p_value", "Ten to minus the drift statistic, at most 1: the p-value of no drift.", func(k *modelMetrics) float64 {
+		return min(1, math.Pow(10, -k.keeper.Status().Evidence))
+	})
+	gauge("seldon_model_drift", "1 when the drift alarm has rung in this stream, else 0.", func(k *modelMetrics) float64 { return float64(min(1, k.keeper.Status().AlarmRow)) })
+	some("gimbal_drift_alarms_total", "counter", "Drift alarms, over all streams.", guarded, func(k *modelMetrics, labels string) {
+		w.line("gimbal_drift_alarms_total", labels, float64(k.keeper.Status().Alarms))
 	})
 	each("model_infer_request_success_total", "counter", "Inference requests that were answered, by the name that other servers use.", func(k *modelMetrics, labels string) {
 		w.line("model_infer_request_success_total", labels, float64(k.rest.success.Load()+k.grpc.success.Load()))

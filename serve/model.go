@@ -38,6 +38,7 @@ type answer struct {
 	probabilities, logits *data.Table
 	sets                  *data.Table
 	comparison            *method.Comparison
+	guard                 *guard.Guard // that answered, or nil
 }
 
 // slice is the answer for rows lo to hi−1.
@@ -45,7 +46,7 @@ func (a *answer) slice(lo, hi int) answer {
 	if lo == 0 && hi == a.rows {
 		return *a
 	}
-	b := answer{rows: hi - lo, comparison: a.comparison}
+	b := answer{rows: hi - lo, comparison: a.comparison, guard: a.guard}
 	b.scores, b.p, b.probability = cut(a.scores, lo, hi), cut(a.p, lo, hi), cut(a.probability, lo, hi)
 	b.accept, b.labels = cut(a.accept, lo, hi), cut(a.labels, lo, hi)
 	b.probabilities, b.logits, b.sets = cutTable(a.probabilities, lo, hi), cutTable(a.logits, lo, hi), cutTable(a.sets, lo, hi)
@@ -87,14 +88,14 @@ type model struct {
 	metrics             *modelMetrics
 
 	// What it was made of: one of them.
-	guard *guard.Guard
-	spec  method.Spec
-	cfg   any
-	model method.Model
+	keeper keeper
+	spec   method.Spec
+	cfg    any
+	model  method.Model
 }
 
-// loadModel reads a saved guard or model. Errors name the file and say what it holds instead.
-func loadModel(specs []method.Spec, name, path string) (*model, error) {
+// loadModel reads a saved guard or model; keep takes a guard into keeping. Errors name the file and say what it holds instead.
+func loadModel(specs []method.Spec, name, path string, keep func(*guard.Guard) (keeper, error)) (*model, error) {
 	c, file, err := open.Checkpoint(path)
 	if err != nil {
 		return nil, err
@@ -111,7 +112,11 @@ func loadModel(specs []method.Spec, name, path string) (*model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		m.setGuard(g)
+		k, err := keep(g)
+		if err != nil {
+			return nil, err
+		}
+		m.setGuard(k)
 	case method.FileKind:
 		if m.spec, m.cfg, m.model, err = method.Load(specs, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -153,27 +158,32 @@ func nameOf(path string) string {
 	return name
 }
 
-func (m *model) setGuard(g *guard.Guard) {
-	m.guard, m.columns, m.width, m.platform = g, g.Columns(), g.Dim(), "gimbal_guard"
+func (m *model) setGuard(k keeper) {
+	g := k.Guard()
+	m.keeper, m.columns, m.width, m.platform = k, g.Columns(), g.Dim(), "gimbal_guard"
 	m.add(needScores, false, "ood_score", oip.FP64, nil, func(a *answer) any { return a.scores })
 	m.add(needScores, false, "p_value", oip.FP64, nil, func(a *answer) any { return a.p })
 	m.add(needScores, false, "accept", oip.Bool, nil, func(a *answer) any { return a.accept })
-	if k := int64(len(g.Classes())); k > 0 {
+	if len(g.Classes()) > 0 { // classes may be taught, so their number is open
 		m.add(needLabels, false, "label", oip.Bytes, nil, func(a *answer) any { return a.labels })
 		m.add(needLabels, false, "probability", oip.FP64, nil, func(a *answer) any { return a.probability })
-		m.add(needProbabilities, true, "probabilities", oip.FP32, []int64{k}, func(a *answer) any { return a.probabilities })
-		m.addClasses(g.Classes())
+		m.add(needProbabilities, true, "probabilities", oip.FP32, []int64{-1}, func(a *answer) any { return a.probabilities })
+		m.addTableClasses("classes", needProbabilities, func(a *answer) *data.Table { return a.probabilities })
 	}
-	m.addConstant("threshold", g.Threshold())
+	m.outputs = append(m.outputs, output{oip.TensorMetadata{Name: "threshold", Datatype: oip.FP64, Shape: []int64{1}}, needScores, true,
+		func(a *answer, name string) oip.Tensor {
+			return oip.NewFloat64s(name, []float64{a.guard.Threshold()}, 1)
+		}})
 	m.addMigration()
-	m.answer = func(ctx context.Context, in *data.Table, what need) (a answer, err error) {
+	m.answer = func(_ context.Context, in *data.Table, what need) (a answer, err error) {
 		a.rows, _ = in.Dims()
+		a.guard = k.Guard()
 		if what&needProbabilities != 0 {
-			if a.probabilities, err = g.Probabilities(in); err != nil {
+			if a.probabilities, err = a.guard.Probabilities(in); err != nil {
 				return a, err
 			}
 		}
-		ds, err := decide(g, in, what)
+		ds, err := k.observe(in, what&needLabels != 0)
 		if err != nil {
 			return a, err
 		}
@@ -190,14 +200,6 @@ func (m *model) setGuard(g *guard.Guard) {
 		return a, nil
 	}
 	m.merge = newMerger(m.answer)
-}
-
-// decide asks for labels only when they are needed: they cost as much as the scores.
-func decide(g *guard.Guard, in *data.Table, what need) ([]guard.Decision, error) {
-	if what&needLabels != 0 {
-		return g.Decide(in)
-	}
-	return g.Judge(in)
 }
 
 func (m *model) setMethod() {
@@ -305,17 +307,6 @@ func (m *model) add(what need, asked bool, name string, d oip.Datatype, more []i
 		}
 		panic("serve: output " + name + " has no value") // a mistake in this file
 	}})
-}
-
-// addConstant adds an output that is the same for all rows.
-func (m *model) addConstant(name string, v float64) {
-	m.outputs = append(m.outputs, output{oip.TensorMetadata{Name: name, Datatype: oip.FP64, Shape: []int64{1}}, 0, true,
-		func(_ *answer, name string) oip.Tensor { return oip.NewFloat64s(name, []float64{v}, 1) }})
-}
-
-func (m *model) addClasses(classes []string) {
-	m.outputs = append(m.outputs, output{oip.TensorMetadata{Name: "classes", Datatype: oip.Bytes, Shape: []int64{int64(len(classes))}}, 0, true,
-		func(_ *answer, name string) oip.Tensor { return oip.NewStrings(name, classes, int64(len(classes))) }})
 }
 
 // addTableClasses adds the names of a table's columns.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gimbal-ml/gimbal/serve/live"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -91,6 +93,8 @@ func schemaOf(t reflect.Type, schemas map[string]any) map[string]any {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return map[string]any{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[number]():
+		return map[string]any{"type": []string{"number", "null"}}
 	case t.Kind() == reflect.Pointer:
 		return schemaOf(t.Elem(), schemas)
 	}
@@ -109,6 +113,9 @@ func schemaOf(t reflect.Type, schemas map[string]any) map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": schemaOf(t.Elem(), schemas)}
 	case reflect.Struct:
 		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+		if t.PkgPath() == reflect.TypeFor[live.Status]().PkgPath() {
+			name = "Stream" + name
+		}
 		if _, ok := schemas[name]; !ok {
 			schemas[name] = nil // a type that holds itself
 			schemas[name] = structSchema(t, schemas)
@@ -123,6 +130,12 @@ func structSchema(t reflect.Type, schemas map[string]any) map[string]any {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous {
+			inner := structSchema(f.Type, schemas)
+			maps.Copy(properties, inner["properties"].(map[string]any))
+			required = append(required, inner["required"].([]string)...)
+			continue
+		}
 		if name == "-" || !f.IsExported() {
 			continue
 		}

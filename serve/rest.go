@@ -12,12 +12,12 @@ import (
 
 // The routes of the Open Inference Protocol.
 
-// live is the answer to whether the server is alive; ready, whether it takes requests.
-type live struct {
+// serverLive is the answer to whether the server is alive, serverReady whether it takes requests.
+type serverLive struct {
 	Live bool `json:"live"`
 }
 
-type ready struct {
+type serverReady struct {
 	Ready bool `json:"ready"`
 }
 
@@ -27,7 +27,7 @@ type modelReady struct {
 }
 
 func (s *Server) getLive(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, live{true})
+	writeJSON(w, http.StatusOK, serverLive{true})
 	return nil
 }
 
@@ -39,7 +39,7 @@ func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) error {
 	if !s.ready() {
 		status = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, ready{s.ready()})
+	writeJSON(w, status, serverReady{s.ready()})
 	return nil
 }
 

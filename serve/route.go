@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case slices.ContainsFunc([]error{data.ErrShape, data.ErrFinite, data.ErrLabels, data.ErrFormat, method.ErrConfig, method.ErrInput, method.ErrState}, func(s error) bool { return errors.Is(err, s) }):
 		return http.StatusBadRequest
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF):
 		return http.StatusRequestTimeout
 	}
 	return http.StatusInternalServerError

@@ -512,7 +512,7 @@ func TestGRPC(t *testing.T) {
 func TestMergedRequests(t *testing.T) {
 	g := fitGuard(t, 0, 6)
 	path := saveGuard(t, filepath.Join(t.TempDir(), "g.gimbal"), g)
-	m, err := loadModel(catalog.All(), "g", path)
+	m, err := loadModel(catalog.All(), "g", path, inMemory)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
 // Options say what is served and to whom. The zero value serves nothing to anybody on this machine.
@@ -28,6 +30,8 @@ type Options struct {
 	Models []string
 	// Data is the folder that jobs read from and write to; empty: jobs have no files.
 	Data string
+	// State is the folder in which guards keep what they learn and see, each in a folder of its name; empty: it ends with the process.
+	State string
 	// Tokens are the clients' tokens; nil lets everybody in.
 	Tokens *Tokens
 	// TLS is for both protocols; nil serves in the clear.
@@ -85,6 +89,7 @@ type Server struct {
 	limiter limiter
 	origins *http.CrossOriginProtection
 	metrics *metrics
+	jobs    *jobs
 	data    *folder // nil without Options.Data
 	stopped atomic.Bool
 	running atomic.Int64 // requests now answered
@@ -106,6 +111,7 @@ func New(specs []method.Spec, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	s.jobs = newJobs()
 	loaded := map[string]*model{}
 	for _, text := range o.Models {
 		name, path, ok := strings.Cut(text, "=")
@@ -119,8 +125,11 @@ func New(specs []method.Spec, o Options) (*Server, error) {
 			return nil, fmt.Errorf("%s: %w: %s is called %q, too: say NAME=PATH", path, method.ErrConfig, loaded[name].path, name)
 		}
 		stamp := stampOf(path)
-		m, err := loadModel(specs, name, path)
+		m, err := loadModel(specs, name, path, func(g *guard.Guard) (keeper, error) { return s.keep(name, g) })
 		if err != nil {
+			for _, m := range loaded {
+				m.close()
+			}
 			return nil, err
 		}
 		loaded[name], s.files[name] = m, stamp
@@ -170,6 +179,38 @@ func (s *Server) put(m *model) {
 	s.models.Store(&next)
 }
 
+// add adds a model whose name must be free. Errors: errConflict.
+func (s *Server) add(m *model, stamp fileStamp) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	next := maps.Clone(*s.models.Load())
+	if next[m.name] != nil {
+		_ = m.close()
+		return fmt.Errorf("%w: a model is called %s already", errConflict, m.name)
+	}
+	next[m.name] = m
+	s.metrics.loaded(m)
+	s.files[m.name] = stamp
+	s.models.Store(&next)
+	return nil
+}
+
+// remove takes a model out; requests under way still have it.
+func (s *Server) remove(name string) (*model, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	next := maps.Clone(*s.models.Load())
+	m := next[name]
+	if m == nil {
+		return nil, fmt.Errorf("model %.60q %w", name, errNotFound)
+	}
+	delete(next, name)
+	delete(s.files, name)
+	s.metrics.removed(name)
+	s.models.Store(&next)
+	return m, nil
+}
+
 // fileStamp is what tells one content of a path from another without reading it.
 type fileStamp struct {
 	info os.FileInfo
@@ -188,6 +229,26 @@ func (f fileStamp) same(g fileStamp) bool {
 		return f.info == g.info
 	}
 	return os.SameFile(f.info, g.info) && f.info.ModTime().Equal(g.info.ModTime()) && f.info.Size() == g.info.Size()
+}
+
+// keep takes a guard into keeping: in a folder of its own under Options.State, or in memory.
+func (s *Server) keep(name string, g *guard.Guard) (keeper, error) {
+	if s.options.State == "" {
+		return newMemory(g), nil
+	}
+	kept, err := live.Open(filepath.Join(s.options.State, name), s.specs, g, live.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return durable{kept, func(err error) { s.log.Error("rows were judged and not written down", "model", name, "error", err) }}, nil
+}
+
+// close gives back what a model holds.
+func (m *model) close() error {
+	if m.keeper == nil {
+		return nil
+	}
+	return m.keeper.Close()
 }
 
 // Reload reads the files of models again: all of them, or those that have changed. A file that cannot be loaded leaves its model
@@ -218,7 +279,15 @@ func (s *Server) reload(name string, always bool) (*model, error) {
 	if same && !always {
 		return m, nil
 	}
-	next, err := loadModel(s.specs, name, m.path)
+	next, err := loadModel(s.specs, name, m.path, func(g *guard.Guard) (keeper, error) {
+		if m.keeper == nil {
+			return s.keep(name, g)
+		}
+		if m.keeper.Guard().Hash() == g.Hash() { // what was deployed is what is at work
+			return m.keeper, nil
+		}
+		return m.keeper, m.keeper.Replace(context.Background(), g)
+	})
 	s.writing.Lock()
 	s.files[name] = stamp
 	s.writing.Unlock()
@@ -231,6 +300,9 @@ func (s *Server) reload(name string, always bool) (*model, error) {
 		return m, nil
 	}
 	s.put(next)
+	if m.keeper != nil && next.keeper != m.keeper {
+		_ = m.close() // it is no guard any more
+	}
 	s.log.Info("model reloaded", "model", name, "version", next.version, "before", m.version)
 	return next, nil
 }
@@ -250,7 +322,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	var all sync.WaitGroup
 	failed := make(chan error, 2)
 	web := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.options.Timeout, WriteTimeout: 2 * s.options.Timeout, IdleTimeout: 2 * time.Minute,
+		Handler: s.handler, ReadHeaderTimeout: min(10*time.Second, s.options.Timeout), ReadTimeout: s.options.Timeout, WriteTimeout: 2 * s.options.Timeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if l.HTTP != nil {
@@ -285,6 +357,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	cancel()
 	grace, end := context.WithTimeout(context.Background(), s.options.Grace)
 	defer end()
+	s.jobs.stop(grace)
 	done := make(chan struct{})
 	go func() { rpc.GracefulStop(); close(done) }()
 	if web.Shutdown(grace) != nil {
@@ -296,6 +369,11 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 		rpc.Stop()
 	}
 	all.Wait()
+	for _, m := range s.list() {
+		if e := m.close(); e != nil && err == nil {
+			err = e
+		}
+	}
 	s.log.Info("stopped")
 	return err
 }
@@ -370,3 +448,19 @@ func (f *folder) output(name string) (string, error) {
 	}
 	return filepath.Join(f.path, local), nil
 }
+
+// hide takes the folder's own path out of an error: clients know its files by their names within.
+func (f *folder) hide(err error) error {
+	if err == nil || f == nil || !strings.Contains(err.Error(), f.path) {
+		return err
+	}
+	return &hidden{strings.ReplaceAll(err.Error(), f.path+string(filepath.Separator), ""), err}
+}
+
+type hidden struct {
+	text string
+	err  error
+}
+
+func (h *hidden) Error() string { return h.text }
+func (h *hidden) Unwrap() error { return h.err }

@@ -39,6 +39,8 @@ type Options struct {
 	ID      string   // the name of each row
 	Text    string   // the column with text, for [Texts]; no feature
 
+	Beside func(name string) (path string, err error) // finds a file beside the table by the name given; nil takes the name for its path
+
 	Stdin io.Reader // what the path "-" reads; nil is the standard input
 }
 

@@ -50,11 +50,17 @@ func assign(r rows.Reader, o Options) (roles, error) {
 			}
 			return to, nil
 		}
-		info, err := os.Stat(name)
+		path := name
+		if o.Beside != nil {
+			if path, err = o.Beside(name); err != nil {
+				return to, fmt.Errorf("%w: %w", missing(columns, option, name, true, reason), err)
+			}
+		}
+		info, err := os.Stat(path)
 		if err != nil || info.IsDir() {
 			return to, missing(columns, option, name, true, reason)
 		}
-		to.path = name
+		to.path = path
 		return to, nil
 	}
 	var err error

@@ -148,9 +148,6 @@ func (e *Exchangeability) LogEvidence() float64 {
 	return sum
 }
 
-// Peak returns the largest logarithm of the martingale so far.
-func (e *Exchangeability) Peak() float64 { return e.state.Peak }
-
 // Rows returns how many scores were observed.
 func (e *Exchangeability) Rows() int { return e.state.Rows }
 

@@ -106,6 +106,19 @@ func Run(t *testing.T, s method.Spec, more ...Check) {
 	})
 }
 
+// FailuresOf applies one check of the caller's own, and says what is wrong.
+func FailuresOf(s method.Spec, c Check) (all []Failure) {
+	if c.When != nil && !c.When(s) {
+		return nil
+	}
+	t := newT(s.Scaled())
+	t.guard(c.Run)
+	for _, text := range t.failures {
+		all = append(all, Failure{c.Name, text})
+	}
+	return all
+}
+
 // defaultsLimit is how long a method may take on the toy set with its default configuration.
 func defaultsLimit() time.Duration {
 	if raceEnabled {
