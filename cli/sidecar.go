@@ -21,6 +21,7 @@ import (
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/live"
 	"github.com/gimbal-ml/gimbal/serve/sidecar"
+	"github.com/gimbal-ml/gimbal/serve/telemetry"
 )
 
 type sidecarOptions struct {
@@ -56,7 +57,7 @@ header Gimbal-Unscored says why; with --fail-closed it is refused.
 With --state-dir all rows are watched for drift, over restarts and whatever happens to the process; the folder belongs to one process
 at a time. --history keeps what was refused, and histograms of all scores, in an SQLite file or a PostgreSQL database;
 --alarm-webhook tells a URL when the drift alarm rings (signed when GIMBAL_WEBHOOK_KEY is set). Metrics for Prometheus are at
-/metrics of --admin. At SIGTERM requests under way are answered, then it ends.`,
+/metrics of --admin; traces of HTTP requests and metrics go to an OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names. At SIGTERM requests under way are answered, then it ends.`,
 		Example: `  gimbal sidecar g.gimbal --upstream http://127.0.0.1:8000
   gimbal sidecar g.gimbal --upstream http://127.0.0.1:8000 --upstream grpc://127.0.0.1:8001 --http 127.0.0.1:9000 --grpc 127.0.0.1:9001
   gimbal sidecar g.gimbal --upstream http://127.0.0.1:8000 --outputs embedding --model resnet --headers --fail-closed
@@ -152,6 +153,17 @@ func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
+	sent, err := telemetry.FromEnv(os.Getenv, fmt.Sprint(versions()[0].value), k.gauges)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+		defer stop()
+		if e := sent.Close(ctx); e != nil {
+			o.log.Warn("telemetry not sent to its end", "error", e)
+		}
+	}()
 	c := sidecar.Config{
 		Judge: k.judge, Width: saved.Dim(), Models: o.models, Inputs: o.inputs, Outputs: o.outputs, Headers: o.headers, Closed: o.closed,
 		MaxBody: o.maxBody, Timeout: o.timeout, Told: k.told, Log: o.log,
@@ -175,7 +187,7 @@ func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err
 			return err
 		}
 		s.counted = append(s.counted, h)
-		s.addHTTP(l, h, secure, o.timeout)
+		s.addHTTP(l, sent.Handler(func(r *http.Request) string { return r.Method }, h), secure, o.timeout)
 	}
 	if rpc != "" {
 		c.Upstream = rpc
@@ -395,26 +407,36 @@ func (k *keeper) writeMetrics(w io.Writer, counted []*sidecar.Sidecar) error {
 	if err := sidecar.WriteMetrics(w, counted...); err != nil {
 		return err
 	}
+	for _, m := range k.gauges() {
+		kind := "gauge"
+		if m.Total {
+			kind = "counter"
+		}
+		name := strings.ReplaceAll(m.Name, ".", "_")
+		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s{model_name=%q} %g\n", name, m.Help, name, kind, name, k.name, m.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gauges say how the guard and its stream stand.
+func (k *keeper) gauges() []telemetry.Metric {
 	g := k.guard
 	if k.live != nil {
 		g = k.live.Guard()
 	}
 	rows, _ := g.Rows()
-	type gauge struct {
-		name, kind, help string
-		value            float64
+	about := map[string]any{"gimbal.model": k.name}
+	list := []telemetry.Metric{
+		{Name: "gimbal.threshold", Help: "Largest score that is accepted.", Value: g.Threshold(), Attributes: about},
+		{Name: "gimbal.state.rows", Help: "Rows that the guard learned from.", Value: float64(rows), Attributes: about},
 	}
-	list := []gauge{{"gimbal_threshold", "gauge", "Largest score that is accepted.", g.Threshold()}, {"gimbal_state_rows", "gauge", "Rows that the guard learned from.", float64(rows)}}
-	if k.live != nil {
-		s := k.live.Status()
-		list = append(list,
-			gauge{"gimbal_drift_statistic", "gauge", "Base-10 logarithm of the evidence for drift.", s.Evidence},
-			gauge{"gimbal_drift_alarms_total", "counter", "Drift alarms that rang.", float64(s.Alarms)})
+	if k.live == nil {
+		return list
 	}
-	for _, m := range list {
-		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s{model_name=%q} %g\n", m.name, m.help, m.name, m.kind, m.name, k.name, m.value); err != nil {
-			return err
-		}
-	}
-	return nil
+	s := k.live.Status()
+	return append(list,
+		telemetry.Metric{Name: "gimbal.drift.statistic", Help: "Base-10 logarithm of the evidence for drift.", Value: s.Evidence, Attributes: about},
+		telemetry.Metric{Name: "gimbal.drift.alarms.total", Help: "Drift alarms that rang.", Value: float64(s.Alarms), Total: true, Attributes: about})
 }
