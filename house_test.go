@@ -63,7 +63,7 @@ var lodgers = []struct{ path, homes string }{
 	{"golang.org/x/sys", "internal/num data/atomic"},
 	{"golang.org/x/term", "cli"},
 	{"google.golang.org/grpc", "serve serve/* internal/tools/*"},
-	{"google.golang.org/protobuf", "serve serve/*"},
+	{"google.golang.org/protobuf", "serve serve/* internal/tools/*"},
 	{"golang.org/x/text", "encode"},
 	{"github.com/spf13/cobra", "cli"},
 	{"github.com/spf13/pflag", "cli"},

@@ -97,6 +97,7 @@ func (c Mahalanobis) learn(spans []layerSpan, s *part.Pooled) (*MahalanobisModel
 		}
 		m.whiten = append(m.whiten, whiten)
 		m.means = append(m.means, whiten.Points(span.points(s.Means, d), len(s.Rows)))
+		m.targets = append(m.targets, whiten.Targets(m.means[l], len(s.Rows)))
 	}
 	m.weights = mahalanobisAlike(spans)
 	return m, nil
@@ -128,6 +129,7 @@ type MahalanobisModel struct {
 	spans   []layerSpan
 	whiten  []*part.Projection // of each layer, D×D
 	means   [][]float64        // of each layer, whitened, max(K,1)×D
+	targets []*part.Targets    // the means, to measure distances to
 	classes []string           // K, or none
 	rows    []float64          // behind each mean
 	weights []float64          // of each layer's squared distance in the score
@@ -148,7 +150,7 @@ func (m *MahalanobisModel) distances(in *data.Table, layer int, f func(row int, 
 		return err
 	}
 	n, d := in.Dims()
-	m.whiten[layer].SquaredDistances(m.spans[layer].rows(in.X(), n, d), n, m.means[layer], len(m.rows), func(row int, squared []float64) {
+	m.whiten[layer].SquaredDistances(m.spans[layer].rows(in.X(), n, d), n, m.targets[layer], func(row int, squared []float64) {
 		for k := range squared {
 			squared[k] /= m.expected(k)
 		}
@@ -470,6 +472,7 @@ func loadMahalanobis(c Mahalanobis, st *data.Checkpoint) (*MahalanobisModel, err
 		if err := r.Err(); err != nil {
 			return nil, err
 		}
+		m.targets = append(m.targets, m.whiten[l].Targets(m.means[l], len(m.rows)))
 		m.spans = append(m.spans, layerSpan{at, at + d})
 		at += d
 	}

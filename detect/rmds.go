@@ -88,8 +88,8 @@ func (m *RMDSModel) Score(in *data.Table) ([]float64, error) {
 	}
 	n, _ := in.Dims()
 	out := make([]float64, n)
-	m.classes.SquaredDistances(in.X(), n, m.means, m.k, func(row int, squared []float64) { out[row] = slices.Min(squared) })
-	m.all.SquaredDistances(in.X(), n, make([]float64, m.all.R), 1, func(row int, squared []float64) { out[row] -= squared[0] }) // eq. (3)
+	m.classes.SquaredDistances(in.X(), n, m.classes.Targets(m.means, m.k), func(row int, squared []float64) { out[row] = slices.Min(squared) })
+	m.all.SquaredDistances(in.X(), n, m.all.Targets(make([]float64, m.all.R), 1), func(row int, squared []float64) { out[row] -= squared[0] }) // eq. (3)
 	return out, nil
 }
 

@@ -2,6 +2,8 @@
 package part
 
 import (
+	"sync/atomic"
+
 	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
@@ -10,6 +12,8 @@ type Projection struct {
 	D, R   int
 	Center []float64 // D
 	Matrix []float64 // D×R
+
+	found atomic.Pointer[[]int] // depths, once somebody asked
 }
 
 const (
@@ -20,7 +24,7 @@ const (
 // Each calls f with the projected rows of x (n×D), block by block: rows lo to hi−1, (hi−lo)×R. Several goroutines do, so
 // blocks come in any order; a row's result depends neither on its block nor on their number. f must not keep z.
 func (p *Projection) Each(x []float32, n int, f func(lo, hi int, z []float64)) {
-	depths := p.depths(n)
+	depths := p.depths()
 	num.Parallel((n+projectionRows-1)/projectionRows, 1, func(first, last int) {
 		most := min(n, projectionRows)
 		centred, z := make([]float64, most*p.D), make([]float64, most*p.R)
@@ -39,16 +43,20 @@ func (p *Projection) Each(x []float32, n int, f func(lo, hi int, z []float64)) {
 
 // depths returns, for each projectionCols columns of the matrix, how many of its rows count: below they are zero in
 // these columns. A whitener is upper triangular, so that half the work is saved; sums do not change, for a product with
-// zero adds nothing. Few rows are not worth the search.
-func (p *Projection) depths(n int) []int {
+// zero adds nothing. The matrix must not change after the first call.
+func (p *Projection) depths() []int {
+	if found := p.found.Load(); found != nil {
+		return *found
+	}
 	depths := make([]int, (p.R+projectionCols-1)/projectionCols)
 	for c := range depths {
 		left := c * projectionCols
 		depths[c] = p.D
-		for n >= projectionRows/4 && depths[c] > 0 && allZero(p.Matrix[(depths[c]-1)*p.R+left:][:min(projectionCols, p.R-left)]) {
+		for depths[c] > 0 && allZero(p.Matrix[(depths[c]-1)*p.R+left:][:min(projectionCols, p.R-left)]) {
 			depths[c]--
 		}
 	}
+	p.found.Store(&depths)
 	return depths
 }
 
@@ -71,19 +79,33 @@ func (p *Projection) Points(x []float64, k int) []float64 {
 	return z
 }
 
-// SquaredDistances calls f with each row's squared distances to k points (k×R) of the projected space. Several goroutines
-// do, so rows come in any order. f may change distances but must not keep them.
-func (p *Projection) SquaredDistances(x []float32, n int, points []float64, k int, f func(row int, distances []float64)) {
-	norms := make([]float64, k)
-	num.SquaredNorms(norms, points, k, p.R)
+// Targets are points of the projected space that rows are held against, laid out for that once.
+type Targets struct {
+	k      int
+	across []float64 // R×k
+	norms  []float64 // k
+}
+
+// Targets prepares k points (k×R) of the projected space.
+func (p *Projection) Targets(points []float64, k int) *Targets {
+	t := &Targets{k: k, across: make([]float64, p.R*k), norms: make([]float64, k)}
+	num.Transpose(t.across, points, p.R, k, p.R)
+	num.SquaredNorms(t.norms, points, k, p.R)
+	return t
+}
+
+// SquaredDistances calls f with each row's squared distances to the targets. Several goroutines do, so rows come in any order. f may
+// change distances but must not keep them.
+func (p *Projection) SquaredDistances(x []float32, n int, t *Targets, f func(row int, distances []float64)) {
+	k := t.k
 	p.Each(x, n, func(lo, hi int, z []float64) {
 		m := hi - lo
 		dist, own := make([]float64, m*k), make([]float64, m)
-		num.Gemm(false, true, m, k, p.R, -2, z, p.R, points, p.R, 0, dist, k)
+		num.Gemm(false, false, m, k, p.R, -2, z, p.R, t.across, k, 0, dist, k)
 		num.SquaredNorms(own, z, m, p.R)
 		for i := range m {
 			row := dist[i*k : (i+1)*k]
-			for c, norm := range norms {
+			for c, norm := range t.norms {
 				row[c] = max(row[c]+own[i]+norm, 0) // rounding may leave a tiny negative
 			}
 			f(lo+i, row)

@@ -67,11 +67,11 @@ func TestProjectionBitsDependOnNoThreadNorNeighbour(t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 2))
 	const n, d, k = 700, 190, 5
 	p, x := randomProjection(r, d, d, true), randomRows(r, n, d)
-	points := p.Points(make([]float64, k*d), k)
+	targets := p.Targets(p.Points(make([]float64, k*d), k), k)
 	all := func(x []float32, n, procs int) []float64 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 		out := make([]float64, n*k)
-		p.SquaredDistances(x, n, points, k, func(row int, distances []float64) { copy(out[row*k:], distances) })
+		p.SquaredDistances(x, n, targets, func(row int, distances []float64) { copy(out[row*k:], distances) })
 		return out
 	}
 	want := all(x, n, 1)
@@ -95,9 +95,9 @@ func BenchmarkSquaredDistances(b *testing.B) {
 	for i := range points {
 		points[i] = r.NormFloat64()
 	}
-	out := make([]float64, n)
+	targets, out := p.Targets(points, k), make([]float64, n)
 	for b.Loop() {
-		p.SquaredDistances(x, n, points, k, func(row int, distances []float64) { out[row] = slices.Min(distances) })
+		p.SquaredDistances(x, n, targets, func(row int, distances []float64) { out[row] = slices.Min(distances) })
 	}
 	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
