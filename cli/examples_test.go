@@ -16,7 +16,7 @@ import (
 var slow = []string{"gimbal demo", "gimbal claim"}
 
 // unending are commands that run until they are stopped; the flags of their examples are checked.
-var unending = []string{"gimbal serve"}
+var unending = []string{"gimbal serve", "gimbal sidecar"}
 
 // TestExamples runs every example line of every help, and of every method's help, in a shell.
 func TestExamples(t *testing.T) {

@@ -20,7 +20,7 @@ var commands = []struct {
 	}},
 	{"Checkpoints", []func(*env) *cobra.Command{newWeightsCommand}},
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand, newPreprocessCommand}},
-	{"Over the network", []func(*env) *cobra.Command{newServeCommand}},
+	{"Over the network", []func(*env) *cobra.Command{newServeCommand, newSidecarCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
 	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand}},
 }

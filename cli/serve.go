@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -71,8 +70,7 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "`TIME` that a client may take to send a request")
 	f.DurationVar(&o.grace, "grace", 25*time.Second, "`TIME` that requests may take to end when the server stops")
 	f.DurationVar(&o.poll, "poll", 2*time.Second, "`TIME` between looks at the models' files")
-	f.StringVar(&o.logFormat, "log", "text", "form of the log: `text` or json")
-	f.StringVar(&o.level, "log-level", "info", "what is logged: `debug`, info, warn or error")
+	addLog(cmd, &o.logFormat, &o.level)
 	return cmd
 }
 
@@ -141,20 +139,10 @@ func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (ser
 	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 {
 		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace and --poll want more than 0, --rate 0 or more")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.level)); err != nil {
-		return out, usage(cmd, "--log-level %q: want debug, info, warn or error", o.level)
-	}
-	handler := &slog.HandlerOptions{Level: level}
-	switch o.logFormat {
-	case "text":
-		out.Log = slog.New(slog.NewTextHandler(e.stderr, handler))
-	case "json":
-		out.Log = slog.New(slog.NewJSONHandler(e.stderr, handler))
-	default:
-		return out, usage(cmd, "--log %q: want text or json", o.logFormat)
-	}
 	var err error
+	if out.Log, err = newLogger(e, cmd, o.logFormat, o.level); err != nil {
+		return out, err
+	}
 	if o.tokens != "" {
 		if out.Tokens, err = serve.LoadTokens(o.tokens); err != nil {
 			return out, err

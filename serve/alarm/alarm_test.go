@@ -536,3 +536,24 @@ func TestPlot(t *testing.T) {
 		t.Errorf("%v: %.200s", err, svg)
 	}
 }
+
+func TestTraceIsBounded(t *testing.T) {
+	var trace Trace
+	for i := range 100_000 {
+		trace.Add(1, i+1, float64(i))
+	}
+	if n := len(trace.rows); n < tracePoints/4 || n > tracePoints {
+		t.Errorf("%d points", n)
+	}
+	for i := range trace.rows[1:] {
+		if gap := trace.rows[i+1] - trace.rows[i]; gap < 1 || gap > 4*100_000/tracePoints*2 || trace.evidence[i] != trace.rows[i]-1 {
+			t.Fatalf("points %g and %g", trace.rows[i], trace.rows[i+1])
+		}
+	}
+	if svg, err := trace.Plot("m", 2.3, 5, 100_001); err != nil || !bytes.Contains(svg, []byte("rang at row 100001")) {
+		t.Errorf("%v", err)
+	}
+	if trace.Add(2, 1, 0); len(trace.rows) != 1 {
+		t.Error("a new stream goes on with the old one's trace")
+	}
+}

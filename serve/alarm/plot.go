@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/gimbal-ml/gimbal/report"
 )
@@ -31,4 +32,49 @@ func Plot(model string, rows, evidence []float64, threshold float64, alarm int) 
 		return nil, fmt.Errorf("alarm: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// Trace keeps a stream's evidence for a plot: at most so many points, evenly, however long the stream. The zero value is an empty one. It is
+// safe for concurrent use.
+type Trace struct {
+	mutex          sync.Mutex
+	stream         uint64
+	rows, evidence []float64
+	gap            float64 // rows between two points, at least
+}
+
+// tracePoints is how many points a trace has at most; then every other one goes.
+const tracePoints = 400
+
+// Add notes the evidence after so many rows of a stream. A new stream begins the trace anew.
+func (t *Trace) Add(stream uint64, row int, evidence float64) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if stream != t.stream {
+		t.stream, t.rows, t.evidence, t.gap = stream, nil, nil, 0
+	}
+	n := len(t.rows)
+	if n > 0 && float64(row)-t.rows[n-1] < max(t.gap, 1) {
+		return
+	}
+	t.rows, t.evidence = append(t.rows, float64(row)), append(t.evidence, evidence)
+	if len(t.rows) < tracePoints {
+		return
+	}
+	for i := range tracePoints / 2 {
+		t.rows[i], t.evidence[i] = t.rows[2*i], t.evidence[2*i]
+	}
+	t.rows, t.evidence = t.rows[:tracePoints/2], t.evidence[:tracePoints/2]
+	t.gap = (t.rows[len(t.rows)-1] - t.rows[0]) / float64(len(t.rows)-1)
+}
+
+// Plot draws the trace; see the function of that name. The last point is the one at which the alarm rang, if it did.
+func (t *Trace) Plot(model string, threshold, evidence float64, alarm int) ([]byte, error) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	rows, y := t.rows, t.evidence
+	if n := len(rows); alarm > 0 && (n == 0 || rows[n-1] < float64(alarm)) {
+		rows, y = append(rows[:n:n], float64(alarm)), append(y[:n:n], evidence)
+	}
+	return Plot(model, rows, y, threshold, alarm)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gimbal-ml/gimbal/guard"
 )
 
-// counters are what [Sidecar.WriteMetrics] tells.
+// counters are what [WriteMetrics] tells.
 type counters struct {
 	requests, judged, unscored, refused, failed, rows, notAccepted atomic.Uint64
 	added                                                          durations
@@ -44,22 +44,27 @@ func (h *durations) observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-// WriteMetrics writes what was counted in the text format of Prometheus.
-func (s *Sidecar) WriteMetrics(w io.Writer) error {
-	c := &s.seen
+// WriteMetrics writes what sidecars counted, all together, in the text format of Prometheus.
+func WriteMetrics(w io.Writer, all ...*Sidecar) error {
+	sum := func(of func(c *counters) uint64) (total uint64) {
+		for _, s := range all {
+			total += of(&s.seen)
+		}
+		return total
+	}
 	for _, m := range []struct {
 		name, help string
-		value      uint64
+		of         func(c *counters) uint64
 	}{
-		{"gimbal_requests_total", "Inferences that came.", c.requests.Load()},
-		{"gimbal_sidecar_judged_total", "Inferences that were judged.", c.judged.Load()},
-		{"gimbal_sidecar_unscored_total", "Inferences that were passed on without a judgement.", c.unscored.Load()},
-		{"gimbal_sidecar_refused_total", "Inferences that were refused for want of a judgement.", c.refused.Load()},
-		{"gimbal_sidecar_upstream_failures_total", "Requests that the model server did not answer.", c.failed.Load()},
-		{"gimbal_rows_total", "Rows judged.", c.rows.Load()},
-		{"gimbal_rows_not_accepted_total", "Rows judged unfamiliar.", c.notAccepted.Load()},
+		{"gimbal_requests_total", "Inferences that came.", func(c *counters) uint64 { return c.requests.Load() }},
+		{"gimbal_sidecar_judged_total", "Inferences that were judged.", func(c *counters) uint64 { return c.judged.Load() }},
+		{"gimbal_sidecar_unscored_total", "Inferences that were passed on without a judgement.", func(c *counters) uint64 { return c.unscored.Load() }},
+		{"gimbal_sidecar_refused_total", "Inferences that were refused for want of a judgement.", func(c *counters) uint64 { return c.refused.Load() }},
+		{"gimbal_sidecar_upstream_failures_total", "Requests that the model server did not answer.", func(c *counters) uint64 { return c.failed.Load() }},
+		{"gimbal_rows_total", "Rows judged.", func(c *counters) uint64 { return c.rows.Load() }},
+		{"gimbal_rows_not_accepted_total", "Rows judged unfamiliar.", func(c *counters) uint64 { return c.notAccepted.Load() }},
 	} {
-		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n%s %d\n", m.name, m.help, m.name, m.name, m.value); err != nil {
+		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n%s %d\n", m.name, m.help, m.name, m.name, sum(m.of)); err != nil {
 			return err
 		}
 	}
@@ -68,8 +73,8 @@ func (s *Sidecar) WriteMetrics(w io.Writer) error {
 		return err
 	}
 	total := uint64(0)
-	for i := range c.added.counts {
-		total += c.added.counts[i].Load()
+	for i := range len(addedBounds) + 1 {
+		total += sum(func(c *counters) uint64 { return c.added.counts[i].Load() })
 		bound := "+Inf"
 		if i < len(addedBounds) {
 			bound = strconv.FormatFloat(addedBounds[i], 'g', -1, 64)
@@ -78,6 +83,7 @@ func (s *Sidecar) WriteMetrics(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s_sum %g\n%s_count %d\n", name, time.Duration(c.added.sum.Load()).Seconds(), name, total)
+	took := sum(func(c *counters) uint64 { return uint64(c.added.sum.Load()) })
+	_, err := fmt.Fprintf(w, "%s_sum %g\n%s_count %d\n", name, time.Duration(took).Seconds(), name, total)
 	return err
 }

@@ -520,7 +520,7 @@ func TestMetrics(t *testing.T) {
 	post(t, s.URL+infer, body, length)
 	post(t, s.URL+infer, []byte("{}"), -1)
 	var b strings.Builder
-	if err := sc.WriteMetrics(&b); err != nil {
+	if err := WriteMetrics(&b, sc); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"gimbal_requests_total 2", "gimbal_sidecar_judged_total 1", "gimbal_rows_total 3", "gimbal_sidecar_added_seconds_count 2"} {
