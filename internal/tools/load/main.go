@@ -178,8 +178,8 @@ func (o *options) overHTTP(client int) (asker, error) {
 			if len(line) <= 2 {
 				break
 			}
-			if rest, ok := strings.CutPrefix(string(line), "Content-Length: "); ok {
-				if size, err = strconv.Atoi(strings.TrimSpace(rest)); err != nil {
+			if name, value, ok := strings.Cut(string(line), ":"); ok && strings.EqualFold(name, "Content-Length") {
+				if size, err = strconv.Atoi(strings.TrimSpace(value)); err != nil {
 					return err
 				}
 			}
