@@ -104,13 +104,15 @@ func examples(s method.Spec) string {
 			case slot.Kind == "checkpoints" && slot.Name == "networks": // of any kinds: a folder
 				line += fmt.Sprintf(" --%s %[1]s", slot.Name)
 			case slot.Kind == "checkpoints":
-				line += fmt.Sprintf(" --%s a.safetensors --%[1]s b.safetensors", slot.Name)
+				line += fmt.Sprintf(" --%s a%s --%[1]s b%[2]s", slot.Name, checkpointEnd(slot.Name))
 			case slot.Kind == "evaluator":
 				line += " --evaluate-command 'wc -c < {}'"
 			case slot.Kind == "checkpoint" && slot.Name == "encoder": // a network on the rows beside it
 				line += fmt.Sprintf(" --%s %[1]s.safetensors", slot.Name)
+			case slot.Kind == "checkpoint" && slot.Name == "to":
+				line += " --to b.safetensors"
 			case slot.Kind == "checkpoint":
-				line += fmt.Sprintf(" --%s a.safetensors", slot.Name)
+				line += fmt.Sprintf(" --%s a%s", slot.Name, checkpointEnd(slot.Name))
 			default:
 				line += fmt.Sprintf(" --%s %[1]s.csv --label y", slot.Name)
 			}
@@ -238,4 +240,15 @@ func (e *env) writeHelp(cmd *cobra.Command) error {
 		}
 	}
 	return out.Flush()
+}
+
+// checkpointEnd is how the name of an example's file goes on: networks are plain, what belongs to one says what it is.
+func checkpointEnd(slot string) string {
+	switch slot {
+	case "moments":
+		return ".moments"
+	case "precision", "adapter":
+		return "-" + slot + ".safetensors"
+	}
+	return ".safetensors"
 }

@@ -211,6 +211,19 @@ func makePattern() error {
 	if err := writeLayers(dir); err != nil {
 		return err
 	}
+	ones := slices.Repeat([]float64{1}, 12)
+	for name, tensors := range map[string]map[string]data.Tensor{
+		"a-precision": {"head.weight": data.CastTensor(data.F32, ones, 3, 4)},
+		"b-precision": {"head.weight": data.CastTensor(data.F32, ones, 3, 4)},
+		"a-adapter":   {"base_model.model.head.lora_A.weight": data.CastTensor(data.F32, ones[:8], 2, 4), "base_model.model.head.lora_B.weight": data.CastTensor(data.F32, ones[:6], 3, 2)},
+	} {
+		err := atomic.Write(filepath.Join(dir, name+".safetensors"), func(out io.Writer) error {
+			return safetensors.Write(out, &data.Checkpoint{Tensors: tensors})
+		})
+		if err != nil {
+			return err
+		}
+	}
 	if err := writeNetwork(filepath.Join(dir, "net")); err != nil {
 		return err
 	}

@@ -9,6 +9,20 @@ import (
 // most of them as they are, for neighbouring float32 values leave room in float64; the others in two or more parts.
 func mean(dst []float64, src [][]float64) {
 	m := float64(len(src))
+	if len(src) == 4 { // the usual soup of few: the same steps without memory in between
+		a, b, c, d := src[0][:len(dst)], src[1][:len(dst)], src[2][:len(dst)], src[3][:len(dst)]
+		for i := range dst {
+			two, e := twoSum(a[i], b[i])
+			three, f := twoSum(two, c[i])
+			four, g := twoSum(three, d[i])
+			if e == 0 && f == 0 && g == 0 {
+				dst[i] = four / 4
+			} else {
+				dst[i] = meanInParts(src, i)
+			}
+		}
+		return
+	}
 	lost := make([]float64, len(dst))
 	copy(dst, src[0])
 	for _, s := range src[1:] {

@@ -1,5 +1,5 @@
 // Package weights answers: what can be made of trained checkpoints by arithmetic on their weights alone?
-// Checkpoints larger than memory pass through: results are computed one tensor at a time, when somebody asks for it.
+// Checkpoints larger than memory pass through: results are computed a stretch of a tensor at a time, when somebody asks for it.
 //
 //	which one?                               takes                              when
 //	[Soup]                                   checkpoints of one architecture    fine-tuned from one start; wanted is one model as good as their ensemble
