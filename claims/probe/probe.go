@@ -4,4 +4,6 @@ package probe
 import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
-func Claims() []claim.Claim { return []claim.Claim{naiveBayes(), ridge()} }
+func Claims() []claim.Claim {
+	return []claim.Claim{naiveBayes(), presto(), ridge()}
+}
