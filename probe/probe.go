@@ -5,6 +5,8 @@
 //	[RidgePath]        features, labels   in memory    the same, its penalty chosen by leaving out each row in turn
 //	[Logistic]         features, labels   many passes  many labels; the border between classes alone; solved to the optimum
 //	[LogitAdjustment]  features, labels   many passes  the same, with rare classes that matter as much as frequent ones
+//	[RCAL]             features, labels   in memory    a tenth or more of the labels are wrong, and most classes are rare
+//	[PRESTO]           features, labels   in memory    classes that have an order, the last one rare
 //	[LinearSVM]        features, labels   some passes  classes that planes separate, odd rows far on their own side; no probabilities of worth
 //	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns
 //	[QDA]              features, labels   one pass     the same, each of its own shape; far more rows a class than columns

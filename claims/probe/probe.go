@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{naiveBayes(), presto(), ridge()}
+	return []claim.Claim{naiveBayes(), presto(), rcal(), ridge()}
 }
