@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{naiveBayes(), presto(), rcal(), ridge()}
+	return []claim.Claim{cape(), naiveBayes(), presto(), rcal(), ridge(), unsupGain()}
 }
