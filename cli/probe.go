@@ -51,8 +51,8 @@ with one that grows like D.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.train, "train", nil, "`FILE` with labelled rows; several are read as one")
-	f.StringVar(&o.few, "few", "probe/naivebayes", "`METHOD` for few labels")
-	f.StringVar(&o.many, "many", "probe/logistic", "`METHOD` for many labels")
+	f.StringVar(&o.few, "few", e.forLabels("few"), "`METHOD` for few labels")
+	f.StringVar(&o.many, "many", e.forLabels("many"), "`METHOD` for many labels")
 	f.IntVar(&o.cross.Splits, "splits", 10, "`COUNT` of random splits")
 	f.IntVar(&o.cross.Rows, "rows", 3000, "the most `ROWS` of a split")
 	f.Uint64Var(&o.cross.Seed, "seed", 0, "`NUMBER` that starts the random numbers")
@@ -93,6 +93,16 @@ func runProbeAdvise(e *env, cmd *cobra.Command, o *adviseOptions) error {
 		return named(o.train, err)
 	}
 	return e.printAdvice(o, c)
+}
+
+// forLabels is the method that a family marks for few labels, or for many.
+func (e *env) forLabels(number string) string {
+	for _, s := range e.specs {
+		if s.Labels == number {
+			return s.ID()
+		}
+	}
+	return ""
 }
 
 // headOf finds a method that learns from one table and predicts classes.

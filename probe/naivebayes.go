@@ -12,7 +12,7 @@ import (
 
 var _ = methods.Add(method.FromMoments(method.Info{
 	Title: "classes told apart one feature at a time, each Gaussian with a variance shared by all classes",
-	Paper: "zheng2023revisiting",
+	Paper: "zheng2023revisiting", Labels: "few",
 }, moments.Classes, NaiveBayes.FitMoments, loadNaiveBayes))
 
 // NaiveBayes classifies by Gaussian densities whose features are independent and whose variances all classes share.

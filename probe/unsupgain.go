@@ -128,7 +128,11 @@ func (c UnsupGain) Fit(ctx context.Context, train *data.Table) (*UnsupGainModel,
 	if latent, err = latent.WithLabels(labels, train.Classes()); err != nil {
 		return nil, err
 	}
-	inner, err := Logistic{Ridge: c.Ridge}.Fit(ctx, latent)
+	problem, err := newLogisticProblem(ctx, latent, false, false)
+	if err != nil {
+		return nil, err
+	}
+	inner, _, err := problem.solve(ctx, c.Ridge, nil)
 	if err != nil {
 		return nil, err
 	}
