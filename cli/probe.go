@@ -159,6 +159,8 @@ func (e *env) printAdvice(o *adviseOptions, c *choose.Crossing) error {
 		return err
 	}
 	switch {
+	case c.Rows.Value == float64(c.Points[0].Rows):
+		e.say("%s has the lower mean error from the first %.0f rows on (in %.0f %% of resampled splits the curves stay so or cross)", o.many, c.Rows.Value, 100*c.Crossed)
 	case !math.IsInf(c.Rows.Value, 1):
 		high := "more than " + plural(last.Rows, "row")
 		if !math.IsInf(c.Rows.High, 1) {

@@ -71,7 +71,7 @@ func (c CaPE) Fit(ctx context.Context, train *data.Table) (*CaPEModel, error) {
 	}
 	n, d := train.Dims()
 	if len(classes) != 2 {
-		return nil, fmt.Errorf("%w: rows of %d classes, want 2", data.ErrLabels, len(classes))
+		return nil, fmt.Errorf("%w: have %d, want rows of two classes", data.ErrLabels, len(classes))
 	}
 	if n < 2*capeFold {
 		return nil, fmt.Errorf("%w: %d rows, want at least %d", data.ErrShape, n, 2*capeFold)
