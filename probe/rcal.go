@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -100,7 +101,11 @@ func (c RCAL) Fit(ctx context.Context, train *data.Table) (*RCALModel, error) {
 		for _, i := range classes[l].rows {
 			x, labels = append(x, p.X[i*d:(i+1)*d]...), append(labels, l)
 		}
-		for _, row := range c.draw(classes[l], d, most-len(classes[l].rows), uint64(l)) {
+		drawn, err := c.draw(classes[l], d, most-len(classes[l].rows), uint64(l))
+		if err != nil {
+			return nil, fmt.Errorf("class %q: %w", p.classes[l], err)
+		}
+		for _, row := range drawn {
 			x, labels = append(x, row...), append(labels, l)
 			m.drawn++
 		}
@@ -218,9 +223,9 @@ func (c RCAL) lend(classes []rcalClass, n int) (borrowed int) {
 }
 
 // draw returns rows of a class's Gaussian.
-func (c RCAL) draw(class rcalClass, d, rows int, number uint64) [][]float32 {
+func (c RCAL) draw(class rcalClass, d, rows int, number uint64) ([][]float32, error) {
 	if rows == 0 {
-		return nil
+		return nil, nil
 	}
 	cov := slices.Clone(class.cov)
 	for j := range d {
@@ -228,7 +233,7 @@ func (c RCAL) draw(class rcalClass, d, rows int, number uint64) [][]float32 {
 	}
 	chol, ok := num.NewChol(cov, d)
 	if !ok {
-		return nil
+		return nil, fmt.Errorf("%w: its covariance is singular but for rounding; raise --smoothing above %g", method.ErrDegenerate, c.Smoothing)
 	}
 	root, r := chol.L(), rand.New(rand.NewPCG(c.Seed, part.Mix(number)))
 	z, out := make([]float64, d), make([][]float32, rows)
@@ -245,7 +250,7 @@ func (c RCAL) draw(class rcalClass, d, rows int, number uint64) [][]float32 {
 			out[i][j] = float32(v)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // RCALModel is a fitted [RCAL].
