@@ -182,3 +182,24 @@ func TestAllFamiliesAreListed(t *testing.T) {
 		}
 	}
 }
+
+// A family has at most one default, and one head each for few and for many labels.
+func TestMarksAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	for _, s := range catalog.All() {
+		marks := []string{s.Labels}
+		if s.Default {
+			marks = append(marks, "default")
+		}
+		for _, mark := range marks {
+			if key := s.Family + ", " + mark; mark != "" && seen[key] != "" {
+				t.Errorf("%s: both %s and %s", key, seen[key], s.ID())
+			} else if seen[key] = s.ID(); mark != "" && mark != "default" && mark != "few" && mark != "many" {
+				t.Errorf("%s: Labels %q, want few or many", s.ID(), mark)
+			}
+		}
+	}
+	if seen["probe, few"] == "" || seen["probe, many"] == "" {
+		t.Error("gimbal probe advise has no heads to compare")
+	}
+}

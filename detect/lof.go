@@ -3,11 +3,11 @@ package detect
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/num"
+	"github.com/gimbal-ml/gimbal/internal/part"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -49,28 +49,13 @@ func (c LOF) Fit(ctx context.Context, train *data.Table) (*LOFModel, error) {
 	m.rows = lofSpread(m.rows, n, d)
 	k := min(c.Neighbors, n-1)
 	m.neighbors = k
-	squared, index := make([]float64, n*(k+1)), make([]int32, n*(k+1))
-	num.Nearest(squared, index, m.rows, n, m.rows, n, d, k+1)
+	m.far, m.reach, _ = part.Reachability(m.rows, n, d, k)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m.far, m.reach = make([]float64, n), make([]float64, n)
-	for i := range n { // a row is none of its own neighbours; among many copies it may not be listed, and any other goes
-		list, distances := index[i*(k+1):(i+1)*(k+1)], squared[i*(k+1):(i+1)*(k+1)]
-		own := k
-		for s, o := range list {
-			if int(o) == i {
-				own = s
-			}
-		}
-		copy(list[own:], list[own+1:])
-		copy(distances[own:], distances[own+1:])
-		m.far[i] = math.Sqrt(distances[k-1])
-	}
 	mean := 0.0
-	for i := range n {
-		m.reach[i] = m.reachability(squared[i*(k+1):i*(k+1)+k], index[i*(k+1):i*(k+1)+k])
-		mean += m.reach[i] / float64(n)
+	for _, v := range m.reach {
+		mean += v / float64(n)
 	}
 	if m.floor = lofFloor * mean; m.floor == 0 { // every row has more copies than neighbours: any positive number gives the limit
 		m.floor = lofFloor
@@ -110,15 +95,6 @@ type LOFModel struct {
 	floor     float64
 }
 
-// reachability is the mean of definition 5's distances from a place to its nearest rows.
-func (m *LOFModel) reachability(squared []float64, index []int32) float64 {
-	sum := 0.0
-	for s, o := range index {
-		sum += max(m.far[o], math.Sqrt(squared[s]))
-	}
-	return sum / float64(len(index))
-}
-
 // Score returns each row's local outlier factor: definition 7.
 func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
 	if err := method.Width("lof", in, m.d); err != nil {
@@ -132,7 +108,7 @@ func (m *LOFModel) Score(in *data.Table) ([]float64, error) {
 		for _, o := range nearest {
 			density += 1 / max(m.reach[o], m.floor)
 		}
-		out[i] = max(m.reachability(squared, nearest), m.floor) * density / float64(k)
+		out[i] = max(part.MeanReachability(m.far, squared, nearest), m.floor) * density / float64(k)
 	})
 	return out, nil
 }

@@ -78,6 +78,9 @@ type Info struct {
 	Paper string
 	// Default marks the family's choice for a user who names none; at most one a family.
 	Default bool
+	// Labels marks the head that the family compares with when the question is how many labels there are: "few" models the
+	// classes, "many" the border between them; at most one each a family.
+	Labels string
 	// TwoClasses says that the method learns to part exactly two classes by a plane.
 	TwoClasses bool
 	// Small are flags under which a run is short, for a method that trains a network: under them the laws of methodtest are

@@ -10,7 +10,7 @@ import (
 
 var _ = methods.Add(method.Learned(method.Info{
 	Title: "multinomial logistic regression with a penalty on squared weights",
-	Paper: "cox1958regression",
+	Paper: "cox1958regression", Labels: "many",
 }, Logistic.Fit, loadLogistic))
 
 // Logistic classifies by a linear map whose softmax makes the training rows' labels most likely, less a penalty on its weights.

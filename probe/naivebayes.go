@@ -12,7 +12,7 @@ import (
 
 var _ = methods.Add(method.FromMoments(method.Info{
 	Title: "classes told apart one feature at a time, each Gaussian with a variance shared by all classes",
-	Paper: "zheng2023revisiting",
+	Paper: "zheng2023revisiting", Labels: "few",
 }, moments.Classes, NaiveBayes.FitMoments, loadNaiveBayes))
 
 // NaiveBayes classifies by Gaussian densities whose features are independent and whose variances all classes share.
@@ -21,7 +21,8 @@ var _ = methods.Add(method.FromMoments(method.Info{
 // and O(K·D) a row to predict. It comes close to its own best with a number of labels that grows with log D only, where
 // logistic regression needs one that grows with D. Prefer it for a handful of labels and columns in different units that
 // hardly correlate; prefer [Ridge] for a network's features: a feature counts here as often as others repeat it, which
-// costs accuracy and makes probabilities overconfident.
+// costs accuracy and makes probabilities overconfident. `gimbal probe advise` estimates, for given rows, from how many on
+// [Logistic] is better.
 //
 // Fits on: Table N×D with a label for every row, N ≥ 2. One row a class is enough.
 // Predict: N×K posterior probabilities of the classes.

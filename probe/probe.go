@@ -8,6 +8,10 @@
 //	[TauNormalization] features, labels   many passes  the same, by the lengths of the weights alone
 //	[PriorShift]       features, labels   many passes  the same, with the class shares of unlabelled rows from where it is used
 //	[GroupRobust]      features, labels   many passes  the same, with groups of rows, none of which is to be given up
+//	[RCAL]             features, labels   in memory    a tenth or more of the labels are wrong, and most classes are rare
+//	[PRESTO]           features, labels   in memory    classes that have an order, the last one rare
+//	[CaPE]             features, labels   in memory    the probability of one of two outcomes, few rows for the columns; no better than stopping early
+//	[UnsupGain]        features, labels   in memory    fewer labels than columns, and many rows without a label
 //	[LinearSVM]        features, labels   some passes  classes that planes separate, odd rows far on their own side; no probabilities of worth
 //	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns
 //	[QDA]              features, labels   one pass     the same, each of its own shape; far more rows a class than columns
