@@ -3,7 +3,7 @@ package docs
 
 import "embed"
 
-// Guide holds the pages of the guide as guide/NAME.md.
+// Guide holds the pages of the guide as guide/NAME.md, and their drawings.
 //
-//go:embed guide/*.md
+//go:embed guide/*.md guide/*.svg
 var Guide embed.FS

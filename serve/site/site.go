@@ -73,10 +73,16 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 		"GET /claims":                  s.claimList,
 		"GET /claims/{family}/{name}":  s.claim,
 		"GET /guide":                   s.guide,
-		"GET /guide/{name}":            s.guidePage,
 	} {
 		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, handle) })
 	}
+	s.mux.HandleFunc("GET /guide/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if name := r.PathValue("name"); strings.HasSuffix(name, ".svg") {
+			s.drawing(w, r, name)
+			return
+		}
+		s.answer(w, r, s.guidePage)
+	})
 	s.mux.Handle("GET /claims.md", http.RedirectHandler("/claims", http.StatusSeeOther)) // where the guide's links lead
 	s.mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
@@ -92,7 +98,7 @@ func (s *Site) Serves(r *http.Request) bool {
 }
 
 // policy lets the pages have their own style and their own forms, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP answers with a page.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -281,6 +287,20 @@ func (s *Site) guidePage(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	return page{Title: title, Part: "guide", Kind: "prose", Body: template.HTML(b.String())}, nil // our own text
+}
+
+// drawing answers with a picture of the guide.
+func (s *Site) drawing(w http.ResponseWriter, r *http.Request, name string) {
+	text, err := docs.Guide.ReadFile("guide/" + name)
+	if err != nil {
+		s.answer(w, r, func(*http.Request) (page, error) {
+			return page{}, fmt.Errorf("%w: the guide has no drawing %.60q", errNotFound, name)
+		})
+		return
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") // it may be opened by itself
+	w.Write(text)
 }
 
 // told is a doc comment in parts: paragraphs, then the lines of its template, such as Score: what comes out.
