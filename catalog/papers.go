@@ -47,9 +47,11 @@ type Paper struct {
 	Related []string `json:"related,omitempty"`
 	// Became says what software a theory, a study, data or a survey turned into.
 	Became string `json:"became,omitempty"`
+	// Runs is the command that runs it, for papers that became no method.
+	Runs string `json:"runs,omitempty"`
 	// Missing says what of a paper that runs is not built.
 	Missing string `json:"missing,omitempty"`
-	// State follows from Methods and Missing: runs, partly or planned; cited for papers that Gimbal does not mean to carry whole.
+	// State follows from Methods, Runs and Missing: runs, partly or planned; cited for papers that Gimbal does not mean to carry whole.
 	State string `json:"state,omitempty"`
 	// Methods are the IDs of the methods that cite the paper as a source. They are not written down but read off the methods.
 	Methods []string `json:"methods,omitempty"`
@@ -96,7 +98,7 @@ func read(text []byte, specs []method.Spec) ([]Paper, error) {
 		switch {
 		case p.Name == "":
 			list[i].State = "cited"
-		case len(p.Methods) == 0:
+		case len(p.Methods) == 0 && p.Runs == "":
 			list[i].State = "planned"
 		case p.Missing != "":
 			list[i].State = "partly"

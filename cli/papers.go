@@ -267,6 +267,7 @@ func (e *env) printPaper(library *catalog.Library, p catalog.Paper) error {
 		line("headline", p.Headline)
 	}
 	line("became", p.Became)
+	line("runs", p.Runs)
 	line("state", p.State)
 	line("missing", p.Missing)
 	for _, v := range verdicts {

@@ -30,7 +30,7 @@ func TestPapers(t *testing.T) {
 		t.Errorf("nothing found prints %q", out)
 	}
 	for _, word := range []string{"wortsman2022soups", "soups", "weights/soup", "2203.05482"} {
-		if out := must(t, "papers", word); !strings.Contains(out, "weights/soup, claim ") || !strings.Contains(out, "lin2023spurious") {
+		if out := must(t, "papers", word); !strings.Contains(out, "weights/soup, claim ") || !strings.Contains(out, "lin2024spurious") {
 			t.Errorf("%s: %s", word, out)
 		}
 	}

@@ -26,7 +26,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Score:   N values, Euclidean distance (not squared), in [0, 2] for rows of length one, higher = more unlike training. A training row counts as its own nearest neighbour.
 // Errors:  ErrShape when the table has fewer rows than Neighbors, or no columns, and on another width.
 // Differs: a row of zeros has no direction and stays zero, at distance 1 from every other; NoNormalize is ours. Exact search, no index.
-// Source:  sun2022knn, Algorithm 1.
+// Source:  sun2022knn, Algorithm 1; miyai2023can, of what an encoder knows and the head does not, which the claim runs again.
 // Claim:   claims/detect/knn.go.
 type KNN struct {
 	// Neighbors is the paper's k: which nearest row is measured. On real features of a hundred to a few thousand rows 1 did best and 5 nearly as well, without trusting single rows that may be odd; large k blurs what is rare. With N in the tens of thousands the paper takes 50, OpenOOD's choice too, and 200 and 1000 beyond.

@@ -3,7 +3,7 @@ package docs
 
 import "embed"
 
-// Guide holds the pages of the guide as guide/NAME.md, and their drawings.
+// Guide holds the pages of the guide as guide/NAME.md, their drawings, and the pages beside it that they lead to.
 //
-//go:embed guide/*.md guide/*.svg
+//go:embed guide/*.md guide/*.svg security.md glossary.md benchmarks.md decisions.md
 var Guide embed.FS

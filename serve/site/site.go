@@ -84,6 +84,9 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 		s.answer(w, r, s.guidePage)
 	})
 	s.mux.Handle("GET /claims.md", http.RedirectHandler("/claims", http.StatusSeeOther)) // where the guide's links lead
+	for _, name := range []string{"security", "glossary", "benchmarks", "decisions"} {
+		s.mux.Handle("GET /"+name+".md", http.RedirectHandler("/guide/"+name, http.StatusSeeOther))
+	}
 	s.mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Write(s.style)
@@ -278,6 +281,9 @@ func (s *Site) guide(*http.Request) (page, error) {
 func (s *Site) guidePage(r *http.Request) (page, error) {
 	name := strings.TrimSuffix(r.PathValue("name"), ".md") // as the pages link to one another
 	text, err := docs.Guide.ReadFile("guide/" + name + ".md")
+	if err != nil {
+		text, err = docs.Guide.ReadFile(name + ".md")
+	}
 	if err != nil {
 		return page{}, fmt.Errorf("%w: the guide has no page %.60q", errNotFound, name)
 	}

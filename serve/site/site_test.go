@@ -57,7 +57,7 @@ func TestEveryPage(t *testing.T) {
 			t.Errorf("%s has %q", at, m)
 		}
 		for _, bad := range []string{"error calling", "executing \"", "can&#39;t evaluate", "<nil>", "%!", "NaN", "ZgotmplZ"} {
-			if strings.Contains(body, bad) {
+			if strings.Contains(body, bad) && !(bad == "NaN" && strings.HasPrefix(at, "/guide/")) { // which speaks of it
 				t.Errorf("%s says %q", at, bad)
 			}
 		}
