@@ -53,7 +53,7 @@ func misplaced(root string, s method.Spec) (bad []string) {
 	}
 	if p, ok := catalog.Lookup(s.Paper); !ok {
 		bad = append(bad, fmt.Sprintf("paper %q is not in the catalog", s.Paper))
-	} else if p.Family != s.Family {
+	} else if p.Family != s.Family && !slices.ContainsFunc(p.Methods, func(id string) bool { return strings.HasPrefix(id, p.Family+"/") }) { // one paper may serve two families
 		bad = append(bad, fmt.Sprintf("paper %s is of family %q, the method of %q", p.Key, p.Family, s.Family))
 	}
 	return bad

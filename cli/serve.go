@@ -82,6 +82,9 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) erro
 	if err != nil {
 		return err
 	}
+	hang := make(chan os.Signal, 1) // before anybody can connect, who may then send one
+	signal.Notify(hang, syscall.SIGHUP)
+	defer signal.Stop(hang)
 	options.Loopback = true
 	var on serve.Listeners
 	for _, l := range []struct {
@@ -116,9 +119,6 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) erro
 	if err != nil {
 		return err
 	}
-	hang := make(chan os.Signal, 1)
-	signal.Notify(hang, syscall.SIGHUP)
-	defer signal.Stop(hang)
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	go func() {

@@ -167,8 +167,15 @@ func byCommand(s method.Spec, flags map[string]string, in data.Bundle, query *da
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
 		args = append(args, "--"+name+"="+flags[name])
 	}
+	if s.Output == data.KindTable {
+		args[3] = "command.csv"
+	}
 	if _, err := ask([]int{0}, args...); err != nil {
 		return a, err
+	}
+	if s.Output == data.KindTable {
+		v, err := columnsOf("command.csv", "", true)
+		return methodtest.Answer{Verbs: map[string][]float64{"apply": v}}, err
 	}
 	if a.State, err = stateIn("command.gimbal", s); err != nil || query == nil {
 		return a, err
@@ -295,9 +302,25 @@ func byHTTP(dir string, all []method.Spec, s method.Spec, flags map[string]strin
 			inputs[slot.Name] = map[string]any{"files": files[slot.Name]}
 		}
 	}
-	var written struct{ Output string }
-	if err := post("/v1/methods/"+s.ID()+"/"+verb+"?wait=60s", map[string]any{"config": json.RawMessage(config), "inputs": inputs, "output": "http.gimbal"}, &written); err != nil {
+	var written struct {
+		Output string
+		Rows   [][]float32
+	}
+	body := map[string]any{"config": json.RawMessage(config), "inputs": inputs, "output": "http.gimbal"}
+	if s.Output == data.KindTable {
+		delete(body, "output")
+	}
+	if err := post("/v1/methods/"+s.ID()+"/"+verb+"?wait=60s", body, &written); err != nil {
 		return a, err
+	}
+	if s.Output == data.KindTable {
+		var v []float64
+		for _, row := range written.Rows {
+			for _, x := range row {
+				v = append(v, float64(x))
+			}
+		}
+		return methodtest.Answer{Verbs: map[string][]float64{"apply": v}}, nil
 	}
 	if a.State, err = stateIn("http.gimbal", s); err != nil || query == nil {
 		return a, err

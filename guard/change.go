@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gimbal-ml/gimbal/data"
@@ -124,11 +125,12 @@ func (g *Guard) forgetRows(rows *data.Table) error {
 			model = append(model, i)
 		}
 	}
-	if err := enough(kept.rows(), g.frame.Alpha); err != nil {
+	gone := rows.Pick(model)
+	if err := g.state.Forget(gone); err != nil { // rows that are not there: said first, for it is the plainer reason
 		return err
 	}
-	if err := g.state.Forget(rows.Pick(model)); err != nil {
-		return err
+	if err := enough(kept.rows(), g.frame.Alpha); err != nil {
+		return errors.Join(err, g.state.Observe(gone)) // which leads back to the byte
 	}
 	g.kept = kept
 	return nil

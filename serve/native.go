@@ -175,6 +175,12 @@ func (s *Server) learnJob(r *http.Request, spec method.Spec, body *learnJob) (cf
 	if cfg, err = configure(spec, body.Config); err != nil {
 		return nil, "", err
 	}
+	if spec.Output == data.KindTable {
+		if body.Output != "" {
+			err = fmt.Errorf("output %.60q: %w: %s makes a table, which the answer holds", body.Output, method.ErrInput, spec.ID())
+		}
+		return cfg, "", err
+	}
 	output, err = s.data.output(body.Output)
 	return cfg, output, err
 }
@@ -226,6 +232,9 @@ func (s *Server) postApply(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
+		if t, ok := v.(*data.Table); ok {
+			return applied{Columns: t.Columns(), Rows: matrix(t)}, nil
+		}
 		c, ok := v.(*data.Checkpoint)
 		if !ok {
 			return nil, fmt.Errorf("%s: %w: it makes a %s, which has no file format", spec.ID(), method.ErrInput, v.Kind())
@@ -236,6 +245,12 @@ func (s *Server) postApply(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answerJob(w, r, j, http.StatusAccepted)
+}
+
+// applied is the table that a map made.
+type applied struct {
+	Columns []string    `json:"columns,omitempty"`
+	Rows    [][]float32 `json:"rows"`
 }
 
 // writeCheckpoint writes a file whole or not at all.

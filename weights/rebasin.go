@@ -18,6 +18,7 @@ import (
 var _ = methods.Add(method.Map(method.Info{
 	Title: "a network with its hidden units in the order of another's",
 	Paper: "ainsworth2023git",
+	Small: map[string]string{"chain": "encoder,head"}, // the suite's network has a convolution beside its chain
 }, Rebasin.Apply))
 
 // Rebasin reorders the hidden units of one network so that its weights lie as near as possible to another's; it computes the same as before.

@@ -57,7 +57,7 @@ const (
 func adapterFor(seed uint64) *data.Checkpoint {
 	r := rand.New(rand.NewPCG(seed, 20))
 	c := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{}}
-	for _, l := range network[:3] {
+	for _, l := range network[:4] {
 		if len(l.shape) != 2 {
 			continue
 		}

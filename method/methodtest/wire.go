@@ -109,6 +109,14 @@ func (t *T) moved(in data.Bundle, query *data.Table) (map[string]string, Answer)
 	return flags, want
 }
 
+func values(t *data.Table) []float64 {
+	out := make([]float64, len(t.X()))
+	for i, x := range t.X() {
+		out[i] = float64(x)
+	}
+	return out
+}
+
 func (t *T) here(flags map[string]string, in data.Bundle, query *data.Table) (Answer, error) {
 	cfg, err := t.Spec.Configure(flags)
 	if err != nil {
@@ -118,6 +126,9 @@ func (t *T) here(flags map[string]string, in data.Bundle, query *data.Table) (An
 		v, err := t.Spec.Apply(t.ctx, cfg, in)
 		if err != nil {
 			return Answer{}, err
+		}
+		if table, ok := v.(*data.Table); ok {
+			return Answer{Verbs: map[string][]float64{"apply": values(table)}}, nil
 		}
 		c, ok := v.(*data.Checkpoint)
 		if !ok {
