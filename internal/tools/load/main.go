@@ -1,6 +1,7 @@
 // Load sends inference requests of one row to a server, as fast as it answers, and says how many a second and how long they took.
 //
 //	go run ./internal/tools/load --http 127.0.0.1:8080 --model m --columns 512 --output ood_score
+//	go run ./internal/tools/load --table
 //	go run ./internal/tools/load --grpc 127.0.0.1:8081 --model m --columns 512 --output ood_score
 //
 // It writes requests that it made beforehand and reads answers as far as it must to find their end, so that it takes as little as possible
@@ -49,8 +50,16 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 4, "connections of gRPC")
 	flag.Float64Var(&o.seconds, "seconds", 5, "how long to measure")
 	flag.BoolVar(&o.binary, "binary", false, "send binary tensors over HTTP")
+	own := flag.Bool("table", false, "start a server of one's own and print the table of docs/benchmarks.md")
+	if os.Getenv(serving) != "" {
+		os.Exit(serveMain())
+	}
 	flag.Parse()
-	if err := o.run(); err != nil {
+	run := o.run
+	if *own {
+		run = table
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
@@ -59,7 +68,22 @@ func main() {
 // asker makes one request after another.
 type asker func() error
 
+// answered says how many requests a second were answered, and how long one took, in milliseconds.
+type answered struct {
+	rate, median, p99, longest float64
+	requests                   int
+}
+
 func (o *options) run() error {
+	r, err := o.measure()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%.0f requests/s  median %.2f ms  p99 %.2f ms  longest %.2f ms  (%d requests, %d clients)\n", r.rate, r.median, r.p99, r.longest, r.requests, o.clients)
+	return nil
+}
+
+func (o *options) measure() (r answered, err error) {
 	var make func(client int) (asker, error)
 	switch {
 	case o.http != "":
@@ -69,14 +93,14 @@ func (o *options) run() error {
 		for range o.conns {
 			c, err := grpc.NewClient(o.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(ready{})))
 			if err != nil {
-				return err
+				return r, err
 			}
 			defer c.Close()
 			conns = append(conns, c)
 		}
 		make = func(client int) (asker, error) { return o.overGRPC(conns[client%len(conns)], client) }
 	default:
-		return fmt.Errorf("--http or --grpc is missing")
+		return r, fmt.Errorf("--http or --grpc is missing")
 	}
 	took := [][]time.Duration{}
 	var mutex sync.Mutex
@@ -87,7 +111,7 @@ func (o *options) run() error {
 	for client := range o.clients {
 		ask, err := make(client)
 		if err != nil {
-			return err
+			return r, err
 		}
 		all.Go(func() {
 			var own []time.Duration
@@ -113,17 +137,15 @@ func (o *options) run() error {
 	}
 	all.Wait()
 	if failed != nil {
-		return failed
+		return r, failed
 	}
 	list := slices.Concat(took...)
 	slices.Sort(list)
 	if len(list) == 0 {
-		return fmt.Errorf("nothing was answered in time")
+		return r, fmt.Errorf("nothing was answered in time")
 	}
 	at := func(q float64) float64 { return list[int(q*float64(len(list)-1))].Seconds() * 1e3 }
-	fmt.Printf("%.0f requests/s  median %.2f ms  p99 %.2f ms  longest %.2f ms  (%d requests, %d clients)\n",
-		float64(len(list))/o.seconds, at(0.5), at(0.99), at(1), len(list), o.clients)
-	return nil
+	return answered{float64(len(list)) / o.seconds, at(0.5), at(0.99), at(1), len(list)}, nil
 }
 
 // request is one row of normal numbers, another for each client.
