@@ -11,6 +11,7 @@
 //	[RCAL]             features, labels   in memory    a tenth or more of the labels are wrong, and most classes are rare
 //	[PRESTO]           features, labels   in memory    classes that have an order, the last one rare
 //	[CaPE]             features, labels   in memory    the probability of one of two outcomes, few rows for the columns; no better than stopping early
+//	[RSS]              features, labels   in memory    two classes, fewer labels than columns, and many rows without a label, perhaps from elsewhere
 //	[UnsupGain]        features, labels   in memory    fewer labels than columns, and many rows without a label
 //	[LinearSVM]        features, labels   some passes  classes that planes separate, odd rows far on their own side; no probabilities of worth
 //	[LDA]              features, labels   one pass     classes are ellipsoids of one shape; far more rows than columns

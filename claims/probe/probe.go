@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{cape(), diffProbe(), groupRobust(), logitAdjustment(), momentProbing(), naiveBayes(), nmtune(), presto(), priorShift(), rcal(), ridge(), tauNormalization(), unsupGain()}
+	return []claim.Claim{cape(), diffProbe(), groupRobust(), logitAdjustment(), momentProbing(), naiveBayes(), nmtune(), presto(), priorShift(), rcal(), ridge(), rss(), tauNormalization(), unsupGain()}
 }
