@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
+	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/site"
 )
 
@@ -30,6 +33,7 @@ type serveOptions struct {
 	timeout, grace   time.Duration
 	poll             time.Duration
 	logFormat, level string
+	history          string
 }
 
 func newServeCommand(e *env) *cobra.Command {
@@ -60,6 +64,7 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.BoolVar(&o.exposed, "exposed", false, "listen to other machines without tokens")
 	f.StringVar(&o.data, "data", "", "`FOLDER` that jobs read from and write to; without it jobs have no files")
 	f.StringVar(&o.state, "state-dir", "", "`FOLDER` in which guards keep what they learn and see; without it that ends with the process")
+	f.StringVar(&o.history, "history", "", "`FILE` of an SQLite database, or a postgres:// URL, that keeps what guards decided (default history.sqlite in --state-dir, where there is one), or off")
 	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
@@ -74,7 +79,7 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	return cmd
 }
 
-func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) error {
+func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (failed error) {
 	if len(models) == 0 && o.data == "" {
 		return usage(cmd, "MODEL is missing; without one, --data is needed, for jobs")
 	}
@@ -115,6 +120,19 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) erro
 		return err
 	}
 	options.Pages = site.New(e.specs, library)
+	where := o.history
+	if where == "" && o.state != "" {
+		where = filepath.Join(o.state, "history.sqlite")
+		if err := os.MkdirAll(o.state, 0o755); err != nil {
+			return err
+		}
+	}
+	if where != "" && where != "off" {
+		if options.History, err = history.Open(cmd.Context(), where, history.Config{}); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+		defer func() { failed = errors.Join(failed, options.History.Close()) }()
+	}
 	s, err := serve.New(e.specs, options)
 	if err != nil {
 		return err

@@ -343,7 +343,7 @@ func TestApply(t *testing.T) {
 // The document and the server say the same: every route is answered as described, and no path that is not described is answered.
 func TestOpenAPI(t *testing.T) {
 	dir := t.TempDir()
-	x := start(t, Options{Models: []string{saveGuard(t, filepath.Join(dir, "g.gimbal"), fitGuard(t, 0, 3))}, Data: dir})
+	x := start(t, Options{Models: []string{saveGuard(t, filepath.Join(dir, "g.gimbal"), fitGuard(t, 0, 3))}, Data: dir, History: openHistory(t)})
 	_, _, text := x.call(t, "GET", "/openapi.json", "", nil)
 	var doc struct {
 		OpenAPI    string
@@ -354,7 +354,7 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatalf("%v in %.200s", err, text)
 	}
 	m, _ := x.model("g", "")
-	fill := strings.NewReplacer("{model}", "g", "{version}", m.version, "{family}", "detect", "{method}", "mahalanobis", "{job}", "none")
+	fill := strings.NewReplacer("{model}", "g", "{version}", m.version, "{family}", "detect", "{method}", "mahalanobis", "{job}", "none", "{decision}", "1")
 	ids := map[string]bool{}
 	described := 0
 	for path, item := range doc.Paths {
@@ -367,7 +367,7 @@ func TestOpenAPI(t *testing.T) {
 			for _, content := range op.all() {
 				content.resolve(t, doc.Components.Schemas)
 			}
-			if verb != "get" || strings.Contains(path, "{job}") {
+			if verb != "get" || strings.Contains(path, "{job}") || path == "/v1/events" { // which never ends: see TestEvents
 				continue
 			}
 			status, h, body := x.call(t, "GET", fill.Replace(path), "", nil)

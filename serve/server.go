@@ -21,6 +21,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
@@ -52,6 +53,8 @@ type Options struct {
 	Poll time.Duration
 	// Version is the program's, for metadata.
 	Version string
+	// History keeps what guards decided, were told and rang; nil: nothing. The caller closes it after the server.
+	History *history.History
 	// Pages answers what no route does, for people; nil: nothing.
 	Pages Pages
 	// Log takes what happens; nil drops it.
@@ -90,18 +93,20 @@ func (o *Options) fill() {
 
 // Server serves models. It is safe for concurrent use.
 type Server struct {
-	specs   []method.Spec
-	options Options
-	log     *slog.Logger
-	routes  []route
-	handler http.Handler
-	limiter limiter
-	origins *http.CrossOriginProtection
-	metrics *metrics
-	jobs    *jobs
-	data    *folder // nil without Options.Data
-	stopped atomic.Bool
-	running atomic.Int64 // requests now answered
+	specs    []method.Spec
+	options  Options
+	log      *slog.Logger
+	routes   []route
+	handler  http.Handler
+	limiter  limiter
+	origins  *http.CrossOriginProtection
+	metrics  *metrics
+	jobs     *jobs
+	data     *folder // nil without Options.Data
+	stopped  atomic.Bool
+	stopping chan struct{} // closed when it is told to stop
+	stop     sync.Once
+	running  atomic.Int64 // requests now answered
 
 	writing sync.Mutex // of models; readers take the pointer
 	models  atomic.Pointer[map[string]*model]
@@ -111,7 +116,7 @@ type Server struct {
 // New loads the models. Errors: those of loading; ErrConfig for two models of one name.
 func New(specs []method.Spec, o Options) (*Server, error) {
 	o.fill()
-	s := &Server{specs: specs, options: o, log: o.Log, files: map[string]fileStamp{}, origins: http.NewCrossOriginProtection()}
+	s := &Server{specs: specs, options: o, log: o.Log, files: map[string]fileStamp{}, stopping: make(chan struct{}), origins: http.NewCrossOriginProtection()}
 	s.limiter = limiter{rate: o.Rate, clients: map[string]*allowance{}}
 	s.metrics = newMetrics()
 	if o.Data != "" {
@@ -242,6 +247,14 @@ func (f fileStamp) same(g fileStamp) bool {
 
 // keep takes a guard into keeping: in a folder of its own under Options.State, or in memory.
 func (s *Server) keep(name string, g *guard.Guard) (keeper, error) {
+	k, err := s.keepAlive(name, g)
+	if err != nil || s.options.History == nil {
+		return k, err
+	}
+	return recorder{k, name, s.options.History}, nil
+}
+
+func (s *Server) keepAlive(name string, g *guard.Guard) (keeper, error) {
 	if s.options.State == "" {
 		return newMemory(g), nil
 	}
@@ -361,6 +374,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	s.stop.Do(func() { close(s.stopping) })
 	s.stopped.Store(true) // not ready: whoever sends work here is to stop
 	s.log.Info("stopping", "requests", s.running.Load())
 	cancel()

@@ -30,6 +30,12 @@ func init() { // the document's own handler reads the table
 		{method: "GET", path: "/v1/models/{model}", role: Read, group: "Models", summary: "A model that is served", out: modelEntry{}, handle: (*Server).getServed},
 		{method: "DELETE", path: "/v1/models/{model}", role: Admin, group: "Models", summary: "Serve a model no more", out: modelEntry{}, handle: (*Server).deleteModel},
 		{method: "POST", path: "/v1/models/{model}/reload", role: Admin, group: "Models", summary: "Read a model's file again", out: modelEntry{}, handle: (*Server).postReload},
+		{method: "GET", path: "/v1/models/{model}/scores", role: Read, group: "History", summary: "Histograms of a guard's scores over the last hours", query: hours, out: histogramList{}, status: http.StatusOK, handle: (*Server).getScores},
+		{method: "GET", path: "/v1/models/{model}/p-values", role: Read, group: "History", summary: "Histograms of a guard's p-values, which are flat while nothing has changed", query: hours, out: histogramList{}, handle: (*Server).getPValues},
+		{method: "GET", path: "/v1/models/{model}/decisions", role: Read, group: "History", summary: "Decisions that were kept: refused rows and those below p 0.05", query: decisions, out: decisionList{}, handle: (*Server).getDecisions},
+		{method: "POST", path: "/v1/models/{model}/decisions/{decision}/label", role: Teach, group: "History", summary: "Label a row that was kept, and teach it to the guard", in: labelBody{}, out: labelAnswer{}, handle: (*Server).postLabel},
+		{method: "GET", path: "/v1/models/{model}/alarms", role: Read, group: "History", summary: "A guard's drift alarms, and what it was told", out: alarmList{}, handle: (*Server).getAlarms},
+		{method: "GET", path: "/v1/events", role: Read, group: "Operation", summary: "How the models stand, whenever that changes, as server-sent events", media: "text/event-stream", handle: (*Server).getEvents},
 		{method: "GET", path: "/v1/jobs", role: Read, group: "Jobs", summary: "All jobs, without their results", out: jobList{}, handle: (*Server).getJobs},
 		{method: "GET", path: "/v1/jobs/{job}", role: Infer, group: "Jobs", summary: "A job: state, progress, result", query: wait, out: jobStatus{}, handle: (*Server).getJob},
 		{method: "DELETE", path: "/v1/jobs/{job}", role: Teach, group: "Jobs", summary: "Cancel a job", query: wait, out: jobStatus{}, handle: (*Server).deleteJob},
@@ -41,6 +47,11 @@ func init() { // the document's own handler reads the table
 			in: verbJob{}, out: jobStatus{}, status: http.StatusAccepted, handle: v.post})
 	}
 }
+
+var (
+	hours     = []parameter{{"hours", "how far back, 24 by default; one histogram for each 24th of it"}}
+	decisions = []parameter{{"order", "newest (not labelled yet), unfamiliar or labelled"}, {"n", "at most so many, 20 by default"}, {"before", "newest from before the one with this ID"}}
+)
 
 var wait = []parameter{{"wait", "how long to hold the answer back until the job has ended, such as 5s"}}
 
