@@ -1,5 +1,6 @@
 // Package site is what a server shows to people who read: the catalog of papers with its search, the methods, the claims with their
-// verdicts, and the guide. Pages need no script, load nothing from elsewhere, and tell nothing of what is served.
+// verdicts, and the guide; and the live page, whose script asks the server's routes. The pages themselves tell nothing of what is served, load nothing
+// from elsewhere, and but for the live one need no script.
 package site
 
 import (
@@ -33,6 +34,12 @@ var siteHTML string
 
 //go:embed site.css
 var siteCSS string
+
+//go:embed live.html
+var liveHTML []byte
+
+//go:embed live.js
+var liveJS []byte
 
 // Site answers for the pages. It is safe for concurrent use.
 type Site struct {
@@ -84,9 +91,21 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 		s.answer(w, r, s.guidePage)
 	})
 	s.mux.Handle("GET /claims.md", http.RedirectHandler("/claims", http.StatusSeeOther)) // where the guide's links lead
+	for _, name := range []string{"serve-wide.png", "serve-narrow.png"} {
+		s.mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, docs.Guide, name) })
+	}
 	for _, name := range []string{"security", "glossary", "benchmarks", "decisions"} {
 		s.mux.Handle("GET /"+name+".md", http.RedirectHandler("/guide/"+name, http.StatusSeeOther))
 	}
+	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", livePolicy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(liveHTML)
+	})
+	s.mux.HandleFunc("GET /live.js", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Write(liveJS)
+	})
 	s.mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Write(s.style)
@@ -102,6 +121,9 @@ func (s *Site) Serves(r *http.Request) bool {
 
 // policy lets the pages have their own style and their own forms, and nothing else.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// livePolicy is that of the live page, which asks its own server and runs its own script.
+const livePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP answers with a page.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
