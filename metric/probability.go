@@ -59,7 +59,7 @@ func checkLogits[F Float](who string, logits []F, classes int, temperature float
 // A uniform guess over K classes gives ln K.
 //
 // Takes:    N×K probabilities, row-major, each row summing to 1 (within 0.01), and N labels in 0..K−1.
-// Interval: percentile bootstrap over rows. Where all rows lose alike, a share q of unseen rows (k = N at [Interval]) could have their best or worst label.
+// Interval: percentile bootstrap over rows. Where all rows lose alike, a share q of unseen rows (k = N at [Interval]) could have their best or worst label, of which one with probability 0 counts as the smallest number of its type: no end is infinite.
 // Errors:   data.ErrShape, data.ErrFinite, data.ErrLabels, ErrRange; ErrRange also when a label has probability 0, where the NLL is infinite.
 // Differs:  nothing is clipped. Where float32 probabilities underflow, [LogitNLL] on the logits does not.
 func NLL[F Float](probabilities []F, classes int, labels []int, how ...Interval) (Estimate, error) {
@@ -72,6 +72,10 @@ func NLL[F Float](probabilities []F, classes int, labels []int, how ...Interval)
 		return Estimate{}, err
 	}
 	zeros, first := 0, 0
+	smallest := math.SmallestNonzeroFloat64
+	if F(smallest) == 0 {
+		smallest = math.SmallestNonzeroFloat32
+	}
 	loss := newLosses(len(labels))
 	for i, y := range labels {
 		row := probabilities[i*classes : (i+1)*classes]
@@ -82,7 +86,7 @@ func NLL[F Float](probabilities []F, classes int, labels []int, how ...Interval)
 			zeros++
 		}
 		least, most := extremes(row)
-		loss.set(i, -math.Log(float64(row[y])), -math.Log(most), -math.Log(least))
+		loss.set(i, -math.Log(float64(row[y])), -math.Log(most), -math.Log(max(least, smallest)))
 	}
 	if zeros > 0 {
 		return Estimate{}, fmt.Errorf("%s: row %d gives its label %d probability 0 (%d such rows of %d): an infinite loss is %w; use logits and metric.LogitNLL, or smooth the probabilities", who, first+1, labels[first], zeros, len(labels), ErrRange)

@@ -129,3 +129,14 @@ func TestFloat32(t *testing.T) {
 		near(t, name, pair[1].Value, pair[0].Value, 1e-6)
 	}
 }
+
+// Rows that are sure and right have a finite interval, also where the other label has probability 0.
+func TestNLLOfSureRowsIsFinite(t *testing.T) {
+	e, err := NLL([]float32{1, 0, 1, 0, 1, 0}, 2, []int{0, 0, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Value != 0 || e.Low != 0 || math.IsInf(e.High, 0) || !(e.High > 0) || e.High > -math.Log(math.SmallestNonzeroFloat32) {
+		t.Errorf("have %+v", e)
+	}
+}
