@@ -17,6 +17,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/site"
 )
@@ -34,6 +35,8 @@ type serveOptions struct {
 	poll             time.Duration
 	logFormat, level string
 	history          string
+	webhooks         []string
+	alarmEvery       time.Duration
 }
 
 func newServeCommand(e *env) *cobra.Command {
@@ -65,6 +68,8 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.StringVar(&o.data, "data", "", "`FOLDER` that jobs read from and write to; without it jobs have no files")
 	f.StringVar(&o.state, "state-dir", "", "`FOLDER` in which guards keep what they learn and see; without it that ends with the process")
 	f.StringVar(&o.history, "history", "", "`FILE` of an SQLite database, or a postgres:// URL, that keeps what guards decided (default history.sqlite in --state-dir, where there is one), or off")
+	f.StringArrayVar(&o.webhooks, "alarm-webhook", nil, "`URL` that is told when a guard's drift alarm rings, signed when GIMBAL_WEBHOOK_KEY is set")
+	f.DurationVar(&o.alarmEvery, "alarm-every", 10*time.Minute, "`TIME` between two messages of a guard, at least")
 	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
@@ -133,6 +138,12 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 		}
 		defer func() { failed = errors.Join(failed, options.History.Close()) }()
 	}
+	if len(o.webhooks) > 0 {
+		if options.Alarm, err = alarm.New(alarm.Config{Webhooks: o.webhooks, WebhookKey: []byte(os.Getenv("GIMBAL_WEBHOOK_KEY")), Every: o.alarmEvery}); err != nil {
+			return err
+		}
+		defer options.Alarm.Close()
+	}
 	s, err := serve.New(e.specs, options)
 	if err != nil {
 		return err
@@ -154,8 +165,8 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 
 func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (serve.Options, error) {
 	out := serve.Options{Models: models, Data: o.data, State: o.state, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Version: fmt.Sprint(versions()[0].value)}
-	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 {
-		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace and --poll want more than 0, --rate 0 or more")
+	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 || o.alarmEvery <= 0 {
+		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace, --poll and --alarm-every want more than 0, --rate 0 or more")
 	}
 	var err error
 	if out.Log, err = newLogger(e, cmd, o.logFormat, o.level); err != nil {

@@ -5,33 +5,62 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/guard"
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
+	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
-// recorder is a guard whose decisions, feedback and alarms are kept in the history. Scoring never waits for it.
+// recorder is a guard whose decisions, feedback and alarms are kept in the history, and whose alarms ring outside. Scoring waits for
+// neither.
 type recorder struct {
 	keeper
 	name    string
-	history *history.History
+	history *history.History // nil without
+	alarm   *alarm.Notifier  // nil without
+	trace   *alarm.Trace
+	alarms  *atomic.Uint64 // that were told
+	log     *slog.Logger
 }
 
 func (r recorder) observe(in *data.Table, labels bool) ([]guard.Decision, error) {
-	before := r.keeper.Status()
 	ds, err := r.keeper.observe(in, labels)
 	if err != nil {
 		return ds, err
 	}
-	r.history.Decisions(r.name, "", in, ds)
-	if s := r.keeper.Status(); s.Alarms > before.Alarms {
-		r.history.Alarm(history.Alarm{Model: r.name, Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold})
+	if r.history != nil {
+		r.history.Decisions(r.name, "", in, ds)
+	}
+	s := r.keeper.Status()
+	if r.alarm != nil {
+		r.trace.Add(s.Stream, s.StreamRows, s.Evidence)
+	}
+	if told := r.alarms.Load(); s.Alarms > told && r.alarms.CompareAndSwap(told, s.Alarms) {
+		r.ring(s)
 	}
 	return ds, nil
+}
+
+func (r recorder) ring(s live.Status) {
+	r.log.Warn("drift alarm", "model", r.name, "stream", s.Stream, "row", s.AlarmRow, "evidence", s.Evidence)
+	if r.history != nil {
+		r.history.Alarm(history.Alarm{Model: r.name, Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold})
+	}
+	if r.alarm == nil {
+		return
+	}
+	plot, err := r.trace.Plot(r.name, s.Threshold, s.Evidence, s.AlarmRow)
+	if err != nil {
+		r.log.Error("no plot of the alarm", "error", err)
+	}
+	r.alarm.Ring(alarm.Notice{Model: r.name, At: time.Now(), Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold, Plot: plot})
 }
 
 func (r recorder) Learn(ctx context.Context, rows *data.Table, teach bool) error {
@@ -55,6 +84,9 @@ func (r recorder) Forget(ctx context.Context, rows *data.Table) error {
 }
 
 func (r recorder) told(verb string, rows *data.Table) {
+	if r.history == nil {
+		return
+	}
 	n, _ := rows.Dims()
 	f := history.Feedback{Model: r.name, Verb: verb, Rows: n}
 	if n == 1 {

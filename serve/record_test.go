@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 )
 
@@ -154,5 +157,52 @@ func TestEvents(t *testing.T) {
 	}
 	if second := next(); second.Models[0].Guard.Stream.Rows != 1 {
 		t.Errorf("second %+v", second.Models[0].Guard)
+	}
+}
+
+// When the rows drift, a webhook is told, once, and the history has the alarm.
+func TestDriftRingsOutside(t *testing.T) {
+	told := make(chan string, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	defer hook.Close()
+	bell, err := alarm.New(alarm.Config{Webhooks: []string{hook.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bell.Close()
+	h := openHistory(t)
+	x := start(t, Options{Models: []string{saveGuard(t, filepath.Join(t.TempDir(), "g.gimbal"), fitGuard(t, 0, 3))}, History: h, Alarm: bell})
+	for range 12 {
+		values := make([]any, 3*20)
+		for i := range values {
+			values[i] = 40 + i%7
+		}
+		status, body := x.post(t, "/v2/models/g/infer", inferRequest{Inputs: []inferTensor{{Name: "x", Shape: []int64{20, 3}, Datatype: "FP32", Data: values}}}, nil)
+		if status != 200 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	select {
+	case text := <-told:
+		if !strings.Contains(text, `"g"`) {
+			t.Errorf("told %.300s", text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody was told")
+	}
+	if err := h.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	alarms, err := h.Alarms(t.Context(), "g", 10)
+	if err != nil || len(alarms) != 1 || alarms[0].Row == 0 {
+		t.Errorf("alarms %+v, %v", alarms, err)
+	}
+	select {
+	case text := <-told:
+		t.Errorf("told twice: %.200s", text)
+	case <-time.After(200 * time.Millisecond):
 	}
 }

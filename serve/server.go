@@ -21,6 +21,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/live"
 )
@@ -55,6 +56,8 @@ type Options struct {
 	Version string
 	// History keeps what guards decided, were told and rang; nil: nothing. The caller closes it after the server.
 	History *history.History
+	// Alarm is told when a guard's drift alarm rings; nil: nobody. The caller closes it after the server.
+	Alarm *alarm.Notifier
 	// Pages answers what no route does, for people; nil: nothing.
 	Pages Pages
 	// Log takes what happens; nil drops it.
@@ -248,10 +251,12 @@ func (f fileStamp) same(g fileStamp) bool {
 // keep takes a guard into keeping: in a folder of its own under Options.State, or in memory.
 func (s *Server) keep(name string, g *guard.Guard) (keeper, error) {
 	k, err := s.keepAlive(name, g)
-	if err != nil || s.options.History == nil {
+	if err != nil || s.options.History == nil && s.options.Alarm == nil {
 		return k, err
 	}
-	return recorder{k, name, s.options.History}, nil
+	told := &atomic.Uint64{}
+	told.Store(k.Status().Alarms)
+	return recorder{k, name, s.options.History, s.options.Alarm, &alarm.Trace{}, told, s.log}, nil
 }
 
 func (s *Server) keepAlive(name string, g *guard.Guard) (keeper, error) {
