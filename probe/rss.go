@@ -29,7 +29,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Logits:  N×2, the log odds split evenly; their softmax is Predict.
 // Errors:  ErrLabels when a row has no label, or there are not two classes; ErrShape without columns, when Unlabelled is of another width or empty, and on another width; ErrDegenerate when the two classes have one mean, or the rows no variance.
 // Differs: the plane goes through the mean of the unlabelled rows, in which the classes should be about equally frequent, or without them through the middle of the class means: with an intercept to choose, all unlabelled rows on one side would be the cheapest plane; rows are counted in their mean standard deviation, so that costs have no unit; one cost serves both kinds of rows; steps shrink as 1/√t, and the plane with the least loss counts. Probabilities are ours.
-// Source:  saberi2024out, eq. (5) and section 4, for linear classifiers.
+// Source:  saberi2024out, the robust self-supervised loss for linear classifiers.
 // Claim:   claims/probe/rss.go.
 type RSS struct {
 	// Cost is what moving a row by one standard deviation costs: rows farther than 1/Cost from the plane cost nothing when they are on the right side.

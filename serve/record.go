@@ -267,6 +267,8 @@ func (s *Server) postLabel(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.recorded(r); err != nil {
 		return err
 	}
+	s.labelling.Lock() // of two labels for one row the second is refused
+	defer s.labelling.Unlock()
 	id, err := strconv.ParseInt(r.PathValue("decision"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("decision %.30q %w", r.PathValue("decision"), errNotFound)

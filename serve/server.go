@@ -111,6 +111,8 @@ type Server struct {
 	stop     sync.Once
 	running  atomic.Int64 // requests now answered
 
+	labelling sync.Mutex // one row at a time is labelled
+
 	writing sync.Mutex // of models; readers take the pointer
 	models  atomic.Pointer[map[string]*model]
 	files   map[string]fileStamp // by model name

@@ -15,9 +15,6 @@ type cut struct {
 	ties int
 }
 
-// magnitudeKey orders values as their magnitudes are ordered.
-func magnitudeKey(x float64) uint64 { return math.Float64bits(math.Abs(x)) }
-
 // cuts finds, for each count, the place in the order of the magnitudes of all named tensors together below which so many
 // elements lie: exactly, without sorting and without holding more than one tensor, in four passes over the tensors.
 // counts are ≥ 0 and at most the number of elements; none at all cuts nothing.
@@ -47,7 +44,7 @@ func cuts(ctx context.Context, c *data.Checkpoint, names []string, counts []int)
 				return nil, err
 			}
 			for _, x := range v {
-				key := magnitudeKey(x) >> shift
+				key := magnitudeBits(x) >> shift
 				if i, ok := slices.BinarySearch(open, key>>bits); ok {
 					found[i][key&(1<<bits-1)]++
 				}
@@ -82,7 +79,7 @@ func tiesBefore(c *data.Checkpoint, names []string, all []cut) (map[string][]int
 			return nil, err
 		}
 		for _, x := range v {
-			key := magnitudeKey(x)
+			key := magnitudeBits(x)
 			for i, a := range all {
 				if key == a.key && a.ties > 0 {
 					sum[i]++
@@ -97,7 +94,7 @@ func tiesBefore(c *data.Checkpoint, names []string, all []cut) (map[string][]int
 func zeroBelow(v []float64, a cut, skip int) {
 	ties := a.ties - skip
 	for i, x := range v {
-		switch key := magnitudeKey(x); {
+		switch key := magnitudeBits(x); {
 		case key < a.key && a.ties > 0:
 			v[i] = 0
 		case key == a.key && ties > 0:

@@ -3,7 +3,7 @@
 const $ = id => document.getElementById(id)
 const token = () => sessionStorage.getItem('gimbal-token') || ''
 const evidence = new Map() // by guard: points of time and evidence
-let models = [], chosen = '', rowsSeen = -1
+let models = [], chosen = '', rowsSeen = -1, listening = false
 
 async function ask(path, body) {
   const headers = {}
@@ -17,11 +17,13 @@ async function ask(path, body) {
 
 // Events come through fetch, for an EventSource sends no token.
 async function listen() {
+  if (listening) return
+  listening = true
   for (;;) {
     try {
       const headers = token() ? {Authorization: 'Bearer ' + token()} : {}
       const r = await fetch('/v1/events', {headers, cache: 'no-store'})
-      if (r.status === 401 || r.status === 403) { $('token').hidden = false; say('A token is needed.'); return }
+      if (r.status === 401 || r.status === 403) { $('token').hidden = false; say('A token is needed.'); listening = false; return }
       $('token').hidden = true
       const reader = r.body.pipeThrough(new TextDecoderStream()).getReader()
       let text = ''
