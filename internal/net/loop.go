@@ -39,6 +39,10 @@ type Loop struct {
 	Patience int
 	Average  *Average            // of the parameters after each step, if any
 	Progress func(Progress) bool // called after every epoch; false ends training
+	// Gradients, when set, is called in every step between the gradients and the optimiser, and may change them, as a projection
+	// does; Stepped after the optimiser, and may change the weights, as a proximal map does. Steps count from 1 over the whole
+	// run. An error ends training with it. A run that is taken up again needs what they keep, which no checkpoint holds.
+	Gradients, Stepped func(step int, params *Params) error
 }
 
 // Progress is where training stands.
@@ -179,7 +183,17 @@ func (t *Trainer) step(total int) error {
 	}
 	t.params.ZeroGradients()
 	s.Backward()
+	if t.loop.Gradients != nil {
+		if err := t.loop.Gradients(t.state.step+1, t.params); err != nil {
+			return err
+		}
+	}
 	t.loop.Optimiser.Step(t.params, t.loop.Schedule.At(t.state.step, total))
+	if t.loop.Stepped != nil {
+		if err := t.loop.Stepped(t.state.step+1, t.params); err != nil {
+			return err
+		}
+	}
 	if t.loop.Average != nil {
 		t.loop.Average.Update(t.params)
 	}

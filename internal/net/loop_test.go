@@ -225,3 +225,39 @@ func TestNonFiniteLossIsTraced(t *testing.T) {
 		t.Errorf("error %v, want a tensor's name", err)
 	}
 }
+
+// Hooks that only look leave the bits alone; gradients set to nothing leave the weights, and an error ends the run.
+func TestLoopHooks(t *testing.T) {
+	run := func(change func(*Loop)) ([]float32, error) {
+		loop, params := Loop{Epochs: 2, Batch: 48, Optimiser: Optimiser{Rule: SGD, Rate: 0.05}, Seed: 9}, NewParams(3)
+		change(&loop)
+		trainer, err := NewTrainer(loop, params, blobTask(100, smallConvNet))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := slices.Clone(weights(params))
+		_, err = trainer.Run(t.Context())
+		return append(weights(params), start...), err
+	}
+	plain, err := run(func(*Loop) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []int
+	look := func(sign int) func(int, *Params) error {
+		return func(step int, _ *Params) error { order = append(order, sign*step); return nil }
+	}
+	looked, err := run(func(l *Loop) { l.Gradients, l.Stepped = look(1), look(-1) })
+	if err != nil || !slices.Equal(plain, looked) || !slices.Equal(order, []int{1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6}) {
+		t.Errorf("hooks that look: %v, calls %v, same bits %t", err, order, slices.Equal(plain, looked))
+	}
+	still, err := run(func(l *Loop) { l.Gradients = func(_ int, ps *Params) error { ps.ZeroGradients(); return nil } })
+	if n := len(still) / 2; err != nil || !slices.Equal(still[:n], still[n:]) {
+		t.Errorf("without gradients the weights moved: %v", err)
+	}
+	enough := errors.New("enough")
+	steps := 0
+	if _, err := run(func(l *Loop) { l.Stepped = func(int, *Params) error { steps++; return enough } }); !errors.Is(err, enough) || steps != 1 {
+		t.Errorf("after %d steps: %v", steps, err)
+	}
+}
