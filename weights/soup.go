@@ -124,9 +124,7 @@ func soupOf(in data.Checkpoints, chosen []int, strategy string) (*data.Checkpoin
 	for k, i := range chosen {
 		who[k] = fmt.Sprintf("checkpoint %d", i+1)
 	}
-	out, err := sources{from, who}.blend(func(*strand) (kernel, error) {
-		return func(dst []float64, src [][]float64, _ int) { mean(dst, src) }, nil
-	})
+	out, err := sources{from, who}.blend(evenly)
 	if err != nil {
 		return nil, err
 	}
