@@ -269,6 +269,11 @@ def soup(files, _, __, stem):
     return run
 
 
+def svd(rows, cols, _):
+    x = np.random.default_rng(1).standard_normal((rows, cols))
+    return lambda: np.linalg.svd(x, full_matrices=False)
+
+
 def copy_bytes(files, _, __, stem):
     """Copies so much, to the disk for good, that as many bytes are read and written as a soup of the files reads and writes."""
 
@@ -288,7 +293,7 @@ def named(make, name):
     return lambda rows, cols, _: make(name, rows, cols)
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, ranpac, read_npy, read_parquet, read_csv, soup, copy_bytes, start)}
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, ranpac, read_npy, read_parquet, read_csv, soup, svd, copy_bytes, start)}
 for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
     work[function] = named(vector, function)
     work[function + "_torch"] = named(vector_torch, function)

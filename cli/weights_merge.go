@@ -80,6 +80,9 @@ func runWeightsMerge(e *env, cmd *cobra.Command, file string, o *weightsMergeOpt
 		return err
 	}
 	if err := open.WriteCheckpoint(ctx, path, e.counted(ctx, "merging", made.Checkpoint), o.shard); err != nil {
+		if path != o.output {
+			os.Remove(o.output) // the folder, where nothing else is in it
+		}
 		return err
 	}
 	for _, text := range made.Ignored {

@@ -192,6 +192,8 @@ func must(t Tensor, err error) Tensor {
 type Checkpoint struct {
 	Meta    map[string]string
 	Tensors map[string]Tensor
+	// Origin is the file that it was read from, if any: for messages, and no part of what it holds.
+	Origin string
 }
 
 // Kind says that a Checkpoint is a noun.
@@ -275,7 +277,7 @@ func (list Checkpoints) Resolved() Checkpoints {
 				continue
 			}
 			if out[i] == c {
-				out[i] = &Checkpoint{Meta: maps.Clone(c.Meta), Tensors: maps.Clone(c.Tensors)}
+				out[i] = &Checkpoint{Meta: maps.Clone(c.Meta), Tensors: maps.Clone(c.Tensors), Origin: c.Origin}
 			}
 			out[i].Tensors[alias] = c.Tensors[name]
 			delete(out[i].Meta, alias)

@@ -17,19 +17,27 @@ type sources struct {
 	who  []string
 }
 
-// numbered calls checkpoints by their positions in the input.
+// numbered calls checkpoints by their files, or by their positions in the input.
 func numbered(list data.Checkpoints) sources {
 	s := sources{list: list}
-	for i := range list {
-		s.who = append(s.who, fmt.Sprintf("checkpoint %d", i+1))
+	for i, c := range list {
+		s.who = append(s.who, called(c, fmt.Sprintf("checkpoint %d", i+1)))
 	}
 	return s
+}
+
+// called is the file that a checkpoint was read from, or another name where there is none.
+func called(c *data.Checkpoint, otherwise string) string {
+	if c == nil || c.Origin == "" {
+		return otherwise
+	}
+	return c.Origin
 }
 
 // onto puts the checkpoint from which the others were tuned before them.
 func onto(base *data.Checkpoint, list data.Checkpoints) sources {
 	s := numbered(list)
-	return sources{append(data.Checkpoints{base}, s.list...), append([]string{"the base"}, s.who...)}
+	return sources{append(data.Checkpoints{base}, s.list...), append([]string{called(base, "the base")}, s.who...)}
 }
 
 // listed is how many differences an error spells out; the rest is counted.
@@ -67,7 +75,11 @@ func (s sources) align() (sources, error) {
 			case !known:
 				found = append(found, fmt.Sprintf("only %s has %q", s.who[i], name))
 			case have.DType != want.DType || !slices.Equal(have.Shape, want.Shape):
-				found = append(found, fmt.Sprintf("%q is %s %v in %s, %s %v in %s", name, have.DType, have.Shape, s.who[i], want.DType, want.Shape, s.who[0]))
+				has, wants := fmt.Sprintf("%s %v", have.DType, have.Shape), fmt.Sprintf("%s %v", want.DType, want.Shape)
+				if have.DType == want.DType { // perhaps not that of the files
+					has, wants = fmt.Sprint(have.Shape), fmt.Sprint(want.Shape)
+				}
+				found = append(found, fmt.Sprintf("%q is %s in %s, %s in %s", name, has, s.who[i], wants, s.who[0]))
 			case i > 0 && !want.DType.Float():
 				same, err := equalTensors(want, have)
 				if err != nil {

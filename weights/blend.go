@@ -25,6 +25,9 @@ type strand struct {
 	from  []data.Tensor
 	who   []string
 	unit  int // elements that are looked at together
+	// direct, which a plan may set, computes elements from the sources' bytes without widening them; where it cannot, it says so
+	// and the kernel does it.
+	direct func(dst []byte, src [][]byte) bool
 }
 
 // stretch is how many elements are widened to float64 at a time: few enough to stay in the second-level cache, enough for a file
@@ -78,13 +81,50 @@ func (t *strand) computed(how plan) func(dst []byte, lo int) error {
 		}
 		size := t.dtype.Size()
 		hi := lo + len(dst)/size
-		return t.each(lo, hi, func(_, from int, src [][]float64, room []float64) {
-			out := room[:len(src[0])]
-			k(out, src, from)
-			a, b := max(from, lo), min(from+len(out), hi) // a unit may reach beyond what was asked for
-			t.dtype.Narrow(dst[(a-lo)*size:(b-lo)*size], out[a-from:b-from])
-		})
+		wide := func(lo, hi int, dst []byte) error {
+			return t.each(lo, hi, func(_, from int, src [][]float64, room []float64) {
+				out := room[:len(src[0])]
+				k(out, src, from)
+				a, b := max(from, lo), min(from+len(out), hi) // a unit may reach beyond what was asked for
+				t.dtype.Narrow(dst[(a-lo)*size:(b-lo)*size], out[a-from:b-from])
+			})
+		}
+		if t.direct == nil {
+			return wide(lo, hi, dst)
+		}
+		for _, at := range t.directly(dst, lo) {
+			to := min(at+stretch, hi)
+			if err := wide(at, to, dst[(at-lo)*size:(to-lo)*size]); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
+}
+
+// directly computes elements from lo on from the sources' bytes, and returns where the stretches begin that it could not do, which
+// include those that could not be read.
+func (t *strand) directly(dst []byte, lo int) (left []int) {
+	size := t.dtype.Size()
+	done := make([]bool, (len(dst)/size+stretch-1)/stretch)
+	num.Parallel(len(done), 4, func(a, b int) {
+		memory, src := make([]byte, len(t.from)*stretch*size), make([][]byte, len(t.from))
+		for u := a; u < b; u++ {
+			out := dst[u*stretch*size : min((u+1)*stretch*size, len(dst))]
+			done[u] = true
+			for i := range src {
+				src[i] = memory[i*stretch*size:][:len(out)]
+				done[u] = done[u] && t.from[i].Fill(src[i], lo+u*stretch) == nil
+			}
+			done[u] = done[u] && t.direct(out, src)
+		}
+	})
+	for u, ok := range done {
+		if !ok {
+			left = append(left, lo+u*stretch)
+		}
+	}
+	return left
 }
 
 // each widens the units that hold elements lo to hi, and hands each over with its number, its first element and a unit's room to
@@ -202,11 +242,18 @@ func (t *strand) widen(dst []float64, i int, raw []byte, lo int) error {
 		return fmt.Errorf("%s, tensor %q: %w", t.who[i], t.name, err)
 	}
 	t.from[i].DType.Widen(dst, raw)
-	nothing := 0.0
-	for _, x := range dst {
-		nothing += 0 * x
+	var nothing [4]float64 // four chains: a sum waits for the one before
+	rest := dst
+	for ; len(rest) >= 4; rest = rest[4:] {
+		nothing[0] += 0 * rest[0]
+		nothing[1] += 0 * rest[1]
+		nothing[2] += 0 * rest[2]
+		nothing[3] += 0 * rest[3]
 	}
-	if nothing == 0 {
+	for _, x := range rest {
+		nothing[0] += 0 * x
+	}
+	if nothing[0]+nothing[1]+nothing[2]+nothing[3] == 0 {
 		return nil
 	}
 	k := slices.IndexFunc(dst, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })

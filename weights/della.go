@@ -1,11 +1,8 @@
 package weights
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
@@ -93,12 +90,7 @@ func (c DELLA) Apply(ctx context.Context, in DELLAInput) (*data.Checkpoint, erro
 // sieve thins one row at a time.
 func (c DELLA) sieve(d draws, density float64) sieve {
 	return func(v []float64, lo int) {
-		order := make([]int, len(v))
-		for i := range order {
-			order[i] = i
-		}
-		slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(math.Abs(v[a]), math.Abs(v[b])), cmp.Compare(b, a)) })
-		for rank, i := range order {
+		for rank, i := range byMagnitude(v) {
 			p := density // of the only element of a row
 			if len(v) > 1 {
 				p += c.Spread * (2*float64(rank)/float64(len(v)-1) - 1)

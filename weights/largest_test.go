@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -134,5 +135,41 @@ func TestAliasesAreResolvedWhereOthersStore(t *testing.T) {
 	}
 	if _, ok := tied.Tensors["head"]; ok || tied.Meta["head"] == "" {
 		t.Error("the input was changed")
+	}
+}
+
+// The order is that of a stable sort from the last element on, on both sides of where digits take over.
+func TestByMagnitudeAgainstSorting(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 2))
+	for _, n := range []int{0, 1, 299, 300, 5000} {
+		for kind, draw := range map[string]func() float64{
+			"normal": r.NormFloat64,
+			"few":    func() float64 { return float64(r.IntN(5)-2) / 8 },
+			"one":    func() float64 { return math.Copysign(0, r.NormFloat64()) },
+			"wide":   func() float64 { return math.Ldexp(r.NormFloat64(), r.IntN(2000)-1050) },
+			"bfloat16": func() float64 {
+				return float64(math.Float32frombits(math.Float32bits(float32(r.NormFloat64())) &^ 0xffff))
+			},
+		} {
+			v, want := make([]float64, n), make([]int, n)
+			for i := range v {
+				v[i], want[i] = draw(), n-1-i
+			}
+			slices.SortStableFunc(want, func(a, b int) int { return cmp.Compare(math.Abs(v[a]), math.Abs(v[b])) })
+			if got := byMagnitude(v); !slices.Equal(got, want) {
+				t.Errorf("%d values, %s: another order than a sort's", n, kind)
+			}
+		}
+	}
+}
+
+func BenchmarkByMagnitude(b *testing.B) {
+	r := rand.New(rand.NewPCG(3, 3))
+	v := make([]float64, 4096)
+	for i := range v {
+		v[i] = float64(float32(r.NormFloat64())) - float64(float32(r.NormFloat64()))
+	}
+	for b.Loop() {
+		byMagnitude(v)
 	}
 }

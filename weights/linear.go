@@ -63,9 +63,7 @@ func (c Linear) Apply(ctx context.Context, in LinearInput) (*data.Checkpoint, er
 			return nil, fmt.Errorf("%w: --weights add up to %g, by which nothing can be divided; take --sum", method.ErrConfig, total)
 		}
 		if slices.Min(w) == slices.Max(w) {
-			return s.blend(func(*strand) (kernel, error) {
-				return func(dst []float64, src [][]float64, _ int) { mean(dst, src) }, nil
-			})
+			return s.blend(evenly)
 		}
 		w = slices.Clone(w)
 		for i := range w {

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -137,4 +138,52 @@ func changed(name string, t data.Tensor, f func(v []float64)) (data.Tensor, erro
 		f(v)
 		return data.CastTensor(t.DType, v, t.Shape...).Bytes()
 	})
+}
+
+// byMagnitude returns the places of v in the order of their magnitudes, of equal ones the later first. Rows of a checkpoint, with their
+// thousands of elements, are sorted by digits, the lowest first: most have some that are zero for all.
+func byMagnitude(v []float64) []int {
+	const few, bits, passes = 300, 11, 6 // of 63 bits
+	order := make([]int, len(v))
+	if len(v) < few {
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(math.Abs(v[a]), math.Abs(v[b])), cmp.Compare(b, a)) })
+		return order
+	}
+	type entry struct {
+		key uint64
+		at  int
+	}
+	list, other := make([]entry, len(v)), make([]entry, len(v))
+	var counts [passes][1 << bits]uint32
+	for i, x := range v {
+		key := magnitudeBits(x)
+		list[len(v)-1-i] = entry{key, i}
+		for p := range passes {
+			counts[p][key>>(bits*p)&(1<<bits-1)]++
+		}
+	}
+	for p := range passes {
+		count, shift := &counts[p], bits*p
+		if int(count[list[0].key>>shift&(1<<bits-1)]) == len(v) {
+			continue // one digit for all
+		}
+		from := uint32(0)
+		for digit, n := range count {
+			count[digit] = from
+			from += n
+		}
+		for _, e := range list {
+			at := &count[e.key>>shift&(1<<bits-1)]
+			other[*at] = e
+			*at++
+		}
+		list, other = other, list
+	}
+	for rank, e := range list {
+		order[rank] = e.at
+	}
+	return order
 }

@@ -3,6 +3,10 @@ package weights
 import (
 	"math"
 	"math/big"
+	"slices"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/num"
 )
 
 // mean writes the mean of src to dst, and gives the same bits in whatever order the sources come, for sums are exact:
@@ -39,6 +43,14 @@ func mean(dst []float64, src [][]float64) {
 			dst[i] = meanInParts(src, i)
 		}
 	}
+}
+
+// evenly is the plan of a plain mean.
+func evenly(t *strand) (kernel, error) {
+	if t.dtype == data.F32 && !slices.ContainsFunc(t.from, func(s data.Tensor) bool { return s.DType != data.F32 }) {
+		t.direct = num.ExactMean
+	}
+	return func(dst []float64, src [][]float64, _ int) { mean(dst, src) }, nil
 }
 
 // meanInParts returns the mean of element i over all sources from the exact sum's nearest float64 and the nearest one to

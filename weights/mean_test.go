@@ -1,11 +1,17 @@
 package weights
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/gimbal-ml/gimbal/data"
 )
 
 // nasty draws m values whose sum is hard: wide exponents, cancellation, near copies, zeros of both signs.
@@ -109,5 +115,55 @@ func TestMixOfOneSource(t *testing.T) {
 	mix(dst, src[1:], []float64{0.25, 0.75})
 	if dst[0] != 1.5 || math.Abs(dst[1]-2.275) > 1e-15 {
 		t.Errorf("a quarter and three quarters give %v", dst)
+	}
+}
+
+// The mean straight from bytes has the bits of the mean in float64, in stretches that have a sum which is not exact and in those that have
+// none, whatever part is asked for; and a value that is not finite is named as ever.
+func TestMeanFromBytes(t *testing.T) {
+	const n, m = 3*stretch + 100, 3
+	r := rand.New(rand.NewPCG(4, 4))
+	values := make([][]float64, m)
+	list := make([]*data.Checkpoint, m)
+	set := func() sources {
+		for k, v := range values {
+			raw := make([]byte, 4*n)
+			data.F32.Narrow(raw, v)
+			tensor, err := data.NewTensor(data.F32, []int{n}, raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list[k] = &data.Checkpoint{Tensors: map[string]data.Tensor{"w": tensor}}
+		}
+		return sources{list, []string{"a", "b", "c"}}
+	}
+	for k := range values {
+		values[k] = make([]float64, n)
+		for i := range values[k] {
+			values[k][i] = float64(float32(r.NormFloat64()))
+		}
+	}
+	for k, x := range []float64{1, 0x1p-60, -1} { // in the second stretch
+		values[k][stretch+5] = x
+	}
+	out, err := set().blend(evenly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, want := make([]float64, n), make([]byte, 4*n)
+	mean(wide, values)
+	data.F32.Narrow(want, wide)
+	for _, part := range [][2]int{{0, n}, {3, 40}, {stretch - 7, stretch + 9}, {stretch + 4, 3 * stretch}, {n - 1, n}} {
+		got := make([]byte, 4*(part[1]-part[0]))
+		if err := out.Tensors["w"].Fill(got, part[0]); err != nil || !bytes.Equal(got, want[4*part[0]:4*part[1]]) {
+			t.Errorf("elements %d to %d: other bits than in float64, or %v", part[0], part[1], err)
+		}
+	}
+	values[1][2*stretch+17] = math.Inf(-1)
+	if out, err = set().blend(evenly); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Tensors["w"].Bytes(); !errors.Is(err, data.ErrFinite) || !strings.Contains(err.Error(), fmt.Sprintf("b, tensor \"w\": element %d is -Inf", 2*stretch+17)) {
+		t.Error(err)
 	}
 }

@@ -120,13 +120,12 @@ func soupOf(in data.Checkpoints, chosen []int, strategy string) (*data.Checkpoin
 	for _, i := range chosen {
 		from = append(from, in[i])
 	}
+	all := numbered(in).who
 	who := make([]string, len(chosen))
 	for k, i := range chosen {
-		who[k] = fmt.Sprintf("checkpoint %d", i+1)
+		who[k] = all[i]
 	}
-	out, err := sources{from, who}.blend(func(*strand) (kernel, error) {
-		return func(dst []float64, src [][]float64, _ int) { mean(dst, src) }, nil
-	})
+	out, err := sources{from, who}.blend(evenly)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +173,7 @@ func soupGreedy(ctx context.Context, in SoupInput) (*data.Checkpoint, error) {
 	scores := make([]float64, n)
 	for i, c := range in.In {
 		var err error
-		if scores[i], err = score(c, i, fmt.Sprintf("checkpoint %d", i+1)); err != nil {
+		if scores[i], err = score(c, i, called(c, fmt.Sprintf("checkpoint %d", i+1))); err != nil {
 			return nil, err
 		}
 	}

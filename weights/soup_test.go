@@ -477,7 +477,7 @@ func TestSoupErrors(t *testing.T) {
 	}{
 		"none":        {in: weights.SoupInput{}, kind: method.ErrInput, says: "no checkpoints"},
 		"nil":         {in: weights.SoupInput{In: data.Checkpoints{w(data.F32, 1), nil}}, kind: method.ErrInput, says: "checkpoint 2 is missing"},
-		"shape":       {in: weights.SoupInput{In: data.Checkpoints{w(data.F32, 1), w(data.F32, 1, 2)}}, kind: data.ErrShape, says: `"w" is F32 [2] in checkpoint 2, F32 [1] in checkpoint 1`},
+		"shape":       {in: weights.SoupInput{In: data.Checkpoints{w(data.F32, 1), w(data.F32, 1, 2)}}, kind: data.ErrShape, says: `"w" is [2] in checkpoint 2, [1] in checkpoint 1`},
 		"type":        {in: weights.SoupInput{In: data.Checkpoints{w(data.F32, 1), w(data.BF16, 1)}}, kind: data.ErrShape, says: `"w" is BF16 [1]`},
 		"left over":   {in: weights.SoupInput{In: data.Checkpoints{w(data.F32, 1), other}}, kind: data.ErrShape, says: `only checkpoint 2 has "v"`},
 		"lacking":     {in: weights.SoupInput{In: data.Checkpoints{other, w(data.F32, 1)}}, kind: data.ErrShape, says: `checkpoint 2 lacks "v"`},

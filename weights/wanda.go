@@ -1,11 +1,9 @@
 package weights
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
@@ -106,12 +104,11 @@ func (c Wanda) Apply(ctx context.Context, in WandaInput) (*data.Checkpoint, erro
 
 // wandaDrop sets the k weights with the smallest scores to zero.
 func wandaDrop(row, square []float64, k int) {
-	order, score := make([]int, len(row)), make([]float64, len(row))
-	for i := range order {
-		order[i], score[i] = i, math.Abs(row[i])*math.Sqrt(square[i])
+	score := make([]float64, len(row))
+	for i := range score {
+		score[i] = math.Abs(row[i]) * math.Sqrt(square[i])
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(score[a], score[b]), cmp.Compare(b, a)) })
-	for _, i := range order[:k] {
+	for _, i := range byMagnitude(score)[:k] {
 		row[i] = 0
 	}
 }

@@ -23,6 +23,7 @@ const indexName = ".safetensors.index.json"
 // (as model.…), or a .npz archive. Tensors are read when asked for, so the checkpoint must not be used after it is closed.
 // Errors name the file and the tensor: ErrFormat on what cannot be read, ErrShape where bytes do not fit a shape.
 func Checkpoint(path string) (*data.Checkpoint, io.Closer, error) {
+	origin := path
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		file, err := inFolder(path)
 		if err != nil {
@@ -39,6 +40,7 @@ func Checkpoint(path string) (*data.Checkpoint, io.Closer, error) {
 		in.close()
 		return nil, nil, in.named(err)
 	}
+	c.Origin = origin
 	return c, append(files, in), nil
 }
 

@@ -1,5 +1,7 @@
 package num
 
+import "unsafe"
+
 var vectorAVX512 = vectorPath{
 	exp: single(expAVX512), tanh: single(tanhAVX512), sigmoid: single(sigmoidAVX512), silu: single(siluAVX512),
 	gelu: single(geluAVX512), geluTanh: single(geluTanhAVX512), relu: single(reluAVX512),
@@ -10,7 +12,7 @@ var vectorAVX512 = vectorPath{
 	scale: scaling(scaleAVX512), addScaled: scaling(addScaledAVX512), blend: blending(blendAVX512),
 	shiftClip: func(dst, x []float32, a, low, high float32) { shiftClipAVX512(&dst[0], &x[0], len(x), a, low, high) },
 	adam:      adamBy(adamAVX512),
-	sum:       reducing(sumAVX512), sumSquares: reducing(sumSquaresAVX512), maximum: reducing(maximumAVX512),
+	sum:       reducing(sumAVX512), sumSquares: reducing(sumSquaresAVX512), maximum: reducing(maximumAVX512), exactMean: meanBy(exactMeanAVX512),
 	dot: reducingTwo(dotAVX512), squaredNorm64: reducing(squaredNorm64AVX512), squaredNormScaled: reducingTwo(squaredNormScaledAVX512),
 	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX512(&dst[0], &x[0], len(x)/cols, cols) },
 	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
@@ -41,7 +43,7 @@ var vectorAVX2 = vectorPath{
 	scale: scaling(scaleAVX2), addScaled: scaling(addScaledAVX2), blend: blending(blendAVX2),
 	shiftClip: func(dst, x []float32, a, low, high float32) { shiftClipAVX2(&dst[0], &x[0], len(x), a, low, high) },
 	adam:      adamBy(adamAVX2),
-	sum:       reducing(sumAVX2), sumSquares: reducing(sumSquaresAVX2), maximum: reducing(maximumAVX2),
+	sum:       reducing(sumAVX2), sumSquares: reducing(sumSquaresAVX2), maximum: reducing(maximumAVX2), exactMean: meanBy(exactMeanAVX2),
 	dot: reducingTwo(dotAVX2), squaredNorm64: reducing(squaredNorm64AVX2), squaredNormScaled: reducingTwo(squaredNormScaledAVX2),
 	softmaxRows: func(dst, x []float32, cols int) { softmaxRowsAVX2(&dst[0], &x[0], len(x)/cols, cols) },
 	softmaxRowsGradient: func(dst, y, dy []float32, cols int) {
@@ -91,5 +93,11 @@ func reducingTwo[T Float](kernel func(x, y *T, n int) float64) func(x, y []T) fl
 func adamBy(kernel func(theta, gradient, first, second *float32, n int, s *float64)) func(theta, gradient, first, second []float32, s AdamStep) {
 	return func(theta, gradient, first, second []float32, s AdamStep) {
 		kernel(&theta[0], &gradient[0], &first[0], &second[0], len(theta), &s.KeepMean)
+	}
+}
+
+func meanBy(kernel func(dst *float32, src *[]byte, m, n int) uint64) func(dst []byte, src [][]byte) bool {
+	return func(dst []byte, src [][]byte) bool {
+		return kernel((*float32)(unsafe.Pointer(&dst[0])), &src[0], len(src), len(dst)/4) == 0
 	}
 }

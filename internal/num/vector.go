@@ -20,6 +20,7 @@ type vectorPath struct {
 	sum, sumSquares   func(x []float32) float64
 	dot               func(x, y []float32) float64
 	maximum           func(x []float32) float32
+	exactMean         func(dst []byte, src [][]byte) bool
 	squaredNorm64     func(x []float64) float64
 	squaredNormScaled func(x, w []float64) float64
 
@@ -134,6 +135,18 @@ func Max(x []float32) float32 {
 		return float32(math.Inf(-1))
 	}
 	return active.vector.maximum(x)
+}
+
+// ExactMean writes the mean of float32 values to dst and reports whether every sum on the way was exact in float64 and finite: then
+// the mean is rounded only when it is divided and stored, and does not depend on the order of src. If not, dst holds nothing of use.
+// Arrays are the bytes of little-endian values, as files have them, each as long as dst.
+func ExactMean(dst []byte, src [][]byte) bool {
+	for _, s := range src {
+		if len(s) != len(dst) || len(dst)%4 > 0 {
+			panic("num: ExactMean of arrays of different lengths, or of parts of a value")
+		}
+	}
+	return len(dst) == 0 || active.vector.exactMean(dst, src)
 }
 
 // Sum returns Σx in float64. Like [Dot] and [SquaredNorm] it adds in sixteen lanes, blocks of 65,536 values apart, joined

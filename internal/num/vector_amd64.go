@@ -49,6 +49,9 @@ func dotAVX512(x *float32, y *float32, n int) float64
 // maximumAVX512 returns the greatest of n ≥ 1 values; NaN is passed over.
 func maximumAVX512(x *float32, n int) float32
 
+// exactMeanAVX512 writes the mean of m ≥ 1 arrays of n values; the result is not zero where a sum of two is not exact, or not finite.
+func exactMeanAVX512(dst *float32, src *[]byte, m int, n int) uint64
+
 // squaredNorm64AVX512 sums n ≥ 1 squares in eight lanes.
 func squaredNorm64AVX512(x *float64, n int) float64
 
@@ -99,6 +102,9 @@ func dotAVX2(x *float32, y *float32, n int) float64
 
 // maximumAVX2 returns the greatest of n ≥ 1 values; NaN is passed over.
 func maximumAVX2(x *float32, n int) float32
+
+// exactMeanAVX2 writes the mean of m ≥ 1 arrays of n values; the result is not zero where a sum of two is not exact, or not finite.
+func exactMeanAVX2(dst *float32, src *[]byte, m int, n int) uint64
 
 // squaredNorm64AVX2 sums n ≥ 1 squares in eight lanes.
 func squaredNorm64AVX2(x *float64, n int) float64

@@ -685,6 +685,139 @@ DATA allff800000ff800000<>+48(SB)/8, $0xff800000ff800000
 DATA allff800000ff800000<>+56(SB)/8, $0xff800000ff800000
 GLOBL allff800000ff800000<>(SB), RODATA|NOPTR, $64
 
+// func exactMeanAVX512(dst *float32, src *[]byte, m int, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·exactMeanAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VXORPS       Z1, Z1, Z1
+	VCVTSI2SDQ   DX, X1, X0
+	VBROADCASTSD X0, Z0
+	MOVQ         BX, SI
+	ANDQ         $0x0000000f, SI
+	MOVQ         BX, DI
+	SUBQ         SI, DI
+	MOVL         $0x0000ffff, BX
+	BZHIL        SI, BX, BX
+	KMOVW        BX, K1
+	XORQ         BX, BX
+	TESTQ        DI, DI
+	JZ           left2
+
+loop1:
+	MOVQ          CX, R8
+	MOVQ          DX, R9
+	MOVQ          (R8), R10
+	VMOVUPS       (R10)(BX*4), Z2
+	VCVTPS2PD     Y2, Z3
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z3, Z3, Z6
+	VORPD         Z6, Z1, Z1
+	VSUBPD        Z2, Z2, Z6
+	VORPD         Z6, Z1, Z1
+
+source4:
+	DECQ          R9
+	JZ            summed5
+	ADDQ          $0x18, R8
+	MOVQ          (R8), R10
+	VMOVUPS       (R10)(BX*4), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y4, Z6
+	VADDPD        Z7, Z3, Z8
+	VSUBPD        Z3, Z8, Z9
+	VSUBPD        Z9, Z8, Z10
+	VSUBPD        Z10, Z3, Z10
+	VSUBPD        Z9, Z7, Z9
+	VADDPD        Z9, Z10, Z10
+	VORPD         Z10, Z1, Z1
+	VMOVAPD       Z8, Z3
+	VADDPD        Z6, Z2, Z7
+	VSUBPD        Z2, Z7, Z8
+	VSUBPD        Z8, Z7, Z9
+	VSUBPD        Z9, Z2, Z9
+	VSUBPD        Z8, Z6, Z8
+	VADDPD        Z8, Z9, Z9
+	VORPD         Z9, Z1, Z1
+	VMOVAPD       Z7, Z2
+	JMP           source4
+
+summed5:
+	VDIVPD       Z0, Z3, Z3
+	VDIVPD       Z0, Z2, Z2
+	VCVTPD2PS    Z3, Y4
+	VCVTPD2PS    Z2, Y2
+	VINSERTF32X8 $0x01, Y2, Z4, Z4
+	VMOVUPS      Z4, (AX)(BX*4)
+	ADDQ         $0x00000010, BX
+	CMPQ         BX, DI
+	JB           loop1
+
+left2:
+	TESTQ         SI, SI
+	JZ            done3
+	MOVQ          DX, DX
+	MOVQ          (CX), SI
+	VMOVUPS.Z     (SI)(BX*4), K1, Z2
+	VCVTPS2PD     Y2, Z3
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z3, Z3, Z4
+	VORPD         Z4, Z1, Z1
+	VSUBPD        Z2, Z2, Z4
+	VORPD         Z4, Z1, Z1
+
+source6:
+	DECQ          DX
+	JZ            summed7
+	ADDQ          $0x18, CX
+	MOVQ          (CX), SI
+	VMOVUPS.Z     (SI)(BX*4), K1, Z4
+	VCVTPS2PD     Y4, Z6
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z6, Z3, Z7
+	VSUBPD        Z3, Z7, Z8
+	VSUBPD        Z8, Z7, Z9
+	VSUBPD        Z9, Z3, Z9
+	VSUBPD        Z8, Z6, Z8
+	VADDPD        Z8, Z9, Z9
+	VORPD         Z9, Z1, Z1
+	VMOVAPD       Z7, Z3
+	VADDPD        Z4, Z2, Z6
+	VSUBPD        Z2, Z6, Z7
+	VSUBPD        Z7, Z6, Z8
+	VSUBPD        Z8, Z2, Z8
+	VSUBPD        Z7, Z4, Z7
+	VADDPD        Z7, Z8, Z8
+	VORPD         Z8, Z1, Z1
+	VMOVAPD       Z6, Z2
+	JMP           source6
+
+summed7:
+	VDIVPD       Z0, Z3, Z3
+	VDIVPD       Z0, Z2, Z2
+	VCVTPD2PS    Z3, Y5
+	VCVTPD2PS    Z2, Y0
+	VINSERTF32X8 $0x01, Y0, Z5, Z5
+	VMOVUPS      Z5, K1, (AX)(BX*4)
+
+done3:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VORPD         Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VORPD         X0, X1, X1
+	VPSHUFD       $0x4e, X1, X0
+	VORPD         X0, X1, X1
+	VMOVQ         X1, AX
+	MOVQ          AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
 // func squaredNorm64AVX512(x *float64, n int) float64
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
 TEXT ·squaredNorm64AVX512(SB), NOSPLIT, $0-24
@@ -1556,6 +1689,217 @@ done3:
 	VSHUFPS      $0x01, X0, X0, X1
 	VMAXPS       X1, X0, X0
 	MOVSS        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func exactMeanAVX2(dst *float32, src *[]byte, m int, n int) uint64
+// Requires: AVX, AVX2
+TEXT ·exactMeanAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y0, Y0, Y0
+	VCVTSI2SDQ   DX, X0, X0
+	VBROADCASTSD X0, Y0
+	MOVQ         BX, SI
+	ANDQ         $0x0000000f, SI
+	MOVQ         BX, DI
+	SUBQ         SI, DI
+	LEAQ         lowSingles<>+0(SB), R8
+	MOVQ         SI, BX
+	NEGQ         BX
+	LEAQ         64(R8)(BX*4), R8
+	XORQ         BX, BX
+	TESTQ        DI, DI
+	JZ           left2
+
+loop1:
+	MOVQ         CX, R9
+	MOVQ         DX, R10
+	MOVQ         (R9), R11
+	VMOVUPS      (R11)(BX*4), Y2
+	VCVTPS2PD    X2, Y3
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      32(R11)(BX*4), Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VSUBPD       Y3, Y3, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y2, Y2, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y5, Y5, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y4, Y4, Y6
+	VORPD        Y6, Y1, Y1
+
+source4:
+	DECQ         R10
+	JZ           summed5
+	ADDQ         $0x18, R9
+	MOVQ         (R9), R11
+	VMOVUPS      (R11)(BX*4), Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPS      32(R11)(BX*4), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y7, Y3, Y10
+	VSUBPD       Y3, Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VSUBPD       Y12, Y3, Y12
+	VSUBPD       Y11, Y7, Y11
+	VADDPD       Y11, Y12, Y12
+	VORPD        Y12, Y1, Y1
+	VMOVAPD      Y10, Y3
+	VADDPD       Y6, Y2, Y7
+	VSUBPD       Y2, Y7, Y10
+	VSUBPD       Y10, Y7, Y11
+	VSUBPD       Y11, Y2, Y11
+	VSUBPD       Y10, Y6, Y10
+	VADDPD       Y10, Y11, Y11
+	VORPD        Y11, Y1, Y1
+	VMOVAPD      Y7, Y2
+	VADDPD       Y9, Y5, Y6
+	VSUBPD       Y5, Y6, Y7
+	VSUBPD       Y7, Y6, Y10
+	VSUBPD       Y10, Y5, Y10
+	VSUBPD       Y7, Y9, Y7
+	VADDPD       Y7, Y10, Y10
+	VORPD        Y10, Y1, Y1
+	VMOVAPD      Y6, Y5
+	VADDPD       Y8, Y4, Y6
+	VSUBPD       Y4, Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VSUBPD       Y9, Y4, Y9
+	VSUBPD       Y7, Y8, Y7
+	VADDPD       Y7, Y9, Y9
+	VORPD        Y9, Y1, Y1
+	VMOVAPD      Y6, Y4
+	JMP          source4
+
+summed5:
+	VDIVPD      Y0, Y3, Y3
+	VDIVPD      Y0, Y2, Y2
+	VDIVPD      Y0, Y5, Y5
+	VDIVPD      Y0, Y4, Y4
+	VXORPS      Y6, Y6, Y6
+	VCVTPD2PSY  Y3, X6
+	VCVTPD2PSY  Y2, X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVUPS     Y6, (AX)(BX*4)
+	VXORPS      Y2, Y2, Y2
+	VCVTPD2PSY  Y5, X2
+	VCVTPD2PSY  Y4, X3
+	VINSERTF128 $0x01, X3, Y2, Y2
+	VMOVUPS     Y2, 32(AX)(BX*4)
+	ADDQ        $0x00000010, BX
+	CMPQ        BX, DI
+	JB          loop1
+
+left2:
+	TESTQ        SI, SI
+	JZ           done3
+	MOVQ         DX, DX
+	MOVQ         (CX), SI
+	VMOVUPS      (R8), Y2
+	VMASKMOVPS   (SI)(BX*4), Y2, Y2
+	VCVTPS2PD    X2, Y3
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      32(R8), Y4
+	VMASKMOVPS   32(SI)(BX*4), Y4, Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VSUBPD       Y3, Y3, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y2, Y2, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y5, Y5, Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y4, Y4, Y6
+	VORPD        Y6, Y1, Y1
+
+source6:
+	DECQ         DX
+	JZ           summed7
+	ADDQ         $0x18, CX
+	MOVQ         (CX), SI
+	VMOVUPS      (R8), Y6
+	VMASKMOVPS   (SI)(BX*4), Y6, Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPS      32(R8), Y8
+	VMASKMOVPS   32(SI)(BX*4), Y8, Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y7, Y3, Y10
+	VSUBPD       Y3, Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VSUBPD       Y12, Y3, Y12
+	VSUBPD       Y11, Y7, Y11
+	VADDPD       Y11, Y12, Y12
+	VORPD        Y12, Y1, Y1
+	VMOVAPD      Y10, Y3
+	VADDPD       Y6, Y2, Y7
+	VSUBPD       Y2, Y7, Y10
+	VSUBPD       Y10, Y7, Y11
+	VSUBPD       Y11, Y2, Y11
+	VSUBPD       Y10, Y6, Y10
+	VADDPD       Y10, Y11, Y11
+	VORPD        Y11, Y1, Y1
+	VMOVAPD      Y7, Y2
+	VADDPD       Y9, Y5, Y6
+	VSUBPD       Y5, Y6, Y7
+	VSUBPD       Y7, Y6, Y10
+	VSUBPD       Y10, Y5, Y10
+	VSUBPD       Y7, Y9, Y7
+	VADDPD       Y7, Y10, Y10
+	VORPD        Y10, Y1, Y1
+	VMOVAPD      Y6, Y5
+	VADDPD       Y8, Y4, Y6
+	VSUBPD       Y4, Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VSUBPD       Y9, Y4, Y9
+	VSUBPD       Y7, Y8, Y7
+	VADDPD       Y7, Y9, Y9
+	VORPD        Y9, Y1, Y1
+	VMOVAPD      Y6, Y4
+	JMP          source6
+
+summed7:
+	VDIVPD      Y0, Y3, Y3
+	VDIVPD      Y0, Y2, Y2
+	VDIVPD      Y0, Y5, Y5
+	VDIVPD      Y0, Y4, Y4
+	VXORPS      Y0, Y0, Y0
+	VCVTPD2PSY  Y3, X0
+	VCVTPD2PSY  Y2, X2
+	VINSERTF128 $0x01, X2, Y0, Y0
+	VMOVUPS     (R8), Y2
+	VMASKMOVPS  Y0, Y2, (AX)(BX*4)
+	VXORPS      Y0, Y0, Y0
+	VCVTPD2PSY  Y5, X0
+	VCVTPD2PSY  Y4, X2
+	VINSERTF128 $0x01, X2, Y0, Y0
+	VMOVUPS     32(R8), Y2
+	VMASKMOVPS  Y0, Y2, 32(AX)(BX*4)
+
+done3:
+	VEXTRACTF128 $0x01, Y1, X0
+	VORPD        X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VORPD        X0, X1, X1
+	VMOVQ        X1, AX
+	MOVQ         AX, ret+32(FP)
 	VZEROUPPER
 	RET
 

@@ -1,6 +1,9 @@
 package num
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 var vectorPortable = vectorPath{
 	exp:     each(math.Exp),
@@ -105,6 +108,7 @@ var vectorPortable = vectorPath{
 	sumSquares: func(x []float32) float64 { return sixteenLanes(x, x, product) },
 	dot:        func(x, y []float32) float64 { return sixteenLanes(x, y, product) },
 	maximum:    maximumPortable,
+	exactMean:  exactMeanPortable,
 	squaredNorm64: func(x []float64) float64 {
 		var lane [8]float64
 		for i, v := range x {
@@ -196,4 +200,21 @@ func joinedSixteen(lane [16]float64) float64 {
 // joinedLanes adds lanes in the order that all paths keep.
 func joinedLanes(lane [8]float64) float64 {
 	return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))
+}
+
+func exactMeanPortable(dst []byte, src [][]byte) bool {
+	lost, m := 0.0, float64(len(src))
+	for i := 0; i < len(dst); i += 4 {
+		sum := float64(math.Float32frombits(binary.LittleEndian.Uint32(src[0][i:])))
+		lost += math.Abs(sum - sum)
+		for _, s := range src[1:] {
+			x := float64(math.Float32frombits(binary.LittleEndian.Uint32(s[i:])))
+			total := sum + x
+			part := total - sum
+			lost += math.Abs((sum - (total - part)) + (x - part))
+			sum = total
+		}
+		binary.LittleEndian.PutUint32(dst[i:], math.Float32bits(float32(sum/m)))
+	}
+	return lost == 0
 }

@@ -1,6 +1,8 @@
 package num
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
@@ -302,4 +304,65 @@ func BenchmarkElementwise(b *testing.B) {
 			})
 		}
 	}
+}
+
+// The mean's bits against sums in any order by big numbers, where every sum is exact; one value that makes a sum lose something, or that
+// is not finite, anywhere, is reported; bytes beside dst stay.
+func TestExactMean(t *testing.T) {
+	put := func(x []float32) []byte {
+		b := make([]byte, 4*len(x))
+		for i, v := range x {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+		}
+		return b
+	}
+	onEveryPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(33, 33))
+		for _, n := range vectorLengths {
+			for m := 1; m <= 5; m++ {
+				values, src := make([][]float32, m), make([][]byte, m)
+				for k := range src {
+					values[k] = normals[float32](r, n)
+					for i, v := range values[k] { // no bit below 2^-40
+						values[k][i] = float32(math.Round(float64(v)*0x1p40) * 0x1p-40)
+					}
+					src[k] = put(values[k])
+				}
+				dst := bytes.Repeat([]byte{7}, 4*n+8)
+				if !ExactMean(dst[:4*n], src) {
+					t.Fatalf("%d arrays of %d: exact sums are reported as inexact", m, n)
+				}
+				for i := range n {
+					sum := new(big.Rat)
+					for k := range m {
+						sum.Add(sum, new(big.Rat).SetFloat64(float64(values[k][i])))
+					}
+					mean, _ := sum.Quo(sum, big.NewRat(int64(m), 1)).Float64()
+					if got := math.Float32frombits(binary.LittleEndian.Uint32(dst[4*i:])); got != float32(mean) {
+						t.Fatalf("%d arrays of %d, element %d: %v, want %v", m, n, i, got, float32(mean))
+					}
+				}
+				if !bytes.Equal(dst[4*n:], bytes.Repeat([]byte{7}, 8)) {
+					t.Fatalf("%d arrays of %d: bytes behind dst changed", m, n)
+				}
+				if n == 0 {
+					continue
+				}
+				for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 0x1p-120} {
+					k, i := r.IntN(m), r.IntN(n)
+					if bad == 0x1p-120 && (m == 1 || slices.ContainsFunc(values, func(v []float32) bool { return v[i] == 0 })) {
+						continue
+					}
+					was := values[k][i]
+					values[k][i] = bad
+					src[k] = put(values[k])
+					if ExactMean(dst[:4*n], src) {
+						t.Fatalf("%d arrays of %d: %v as element %d of array %d is not reported", m, n, bad, i, k)
+					}
+					values[k][i] = was
+					src[k] = put(values[k])
+				}
+			}
+		}
+	})
 }

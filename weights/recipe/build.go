@@ -70,7 +70,7 @@ func (r *Recipe) Build(ctx context.Context, open func(model string) (*data.Check
 
 // cast is a checkpoint whose floating-point tensors are of another type.
 func cast(c *data.Checkpoint, to data.DType) *data.Checkpoint {
-	out := &data.Checkpoint{Meta: c.Meta, Tensors: maps.Clone(c.Tensors)}
+	out := &data.Checkpoint{Meta: c.Meta, Tensors: maps.Clone(c.Tensors), Origin: c.Origin}
 	for name, t := range c.Tensors {
 		if t.DType.Float() && t.DType != to {
 			out.Tensors[name] = t.As(to)
@@ -251,7 +251,7 @@ func (b *builder) run(ctx context.Context, jobs []job) (*data.Checkpoint, error)
 		} else {
 			groups[key.String()] = g
 			for _, m := range g.models {
-				g.sources = append(g.sources, &data.Checkpoint{Meta: b.models[m].Meta, Tensors: map[string]data.Tensor{}})
+				g.sources = append(g.sources, &data.Checkpoint{Meta: b.models[m].Meta, Tensors: map[string]data.Tensor{}, Origin: b.models[m].Origin})
 			}
 		}
 		for i, m := range g.models {

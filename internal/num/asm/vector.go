@@ -100,6 +100,7 @@ func vectorFile(g *gen) {
 			}
 		})
 		maximum(g, v)
+		exactMean(g, v)
 		squaredNorm(g, v, "squaredNorm64", false)
 		squaredNorm(g, v, "squaredNormScaled", true)
 	}
@@ -304,4 +305,77 @@ func (e *lanes) storeDouble(r reg.VecVirtual, m operand.Mem, t *tail, half int) 
 		e.VMOVUPD(at(t.double, 32*half), mask)
 		e.VMASKMOVPD(r, mask, m)
 	}
+}
+
+// exactMean emits the mean of float32 arrays by sums in float64, and whether any of these lost something.
+func exactMean(g *gen, v isa) {
+	g.kernel(v, "exactMean", "func(dst *float32, src *[]byte, m, n int) uint64",
+		"writes the mean of m ≥ 1 arrays of n values; the result is not zero where a sum of two is not exact, or not finite.", func(e *lanes) {
+			dst, src, m := e.arg("dst"), e.arg("src"), e.arg("m")
+			n := e.arg("n")
+			count, lost := e.new(), e.new()
+			e.zero(lost)
+			if low := count.(reg.Vec).AsX(); e.v.masks {
+				e.VCVTSI2SDQ(m, lost.(reg.Vec).AsX(), low)
+			} else {
+				e.VXORPS(count, count, count) // tells the allocator that the upper half holds nothing
+				e.VCVTSI2SDQ(m, low, low)
+			}
+			e.VBROADCASTSD(count.(reg.Vec).AsX(), count)
+			e.loop(n, 16, false).run(func(j reg.Register, t *tail) {
+				at, left, x := e.GP64(), e.GP64(), e.GP64()
+				read := func() (wide []reg.VecVirtual) {
+					e.MOVQ(operand.Mem{Base: at}, x)
+					for h := range e.halves() {
+						wide = append(wide, e.widen(e.load(item(x, j, f32, h*e.v.bytes), t, h))...)
+					}
+					return wide
+				}
+				e.MOVQ(src, at)
+				e.MOVQ(m, left)
+				sums := read()
+				for _, s := range sums {
+					rest := e.new()
+					e.VSUBPD(s, s, rest) // NaN for what is not finite
+					e.VORPD(rest, lost, lost)
+				}
+				again, done := e.label("source"), e.label("summed")
+				e.Label(again)
+				e.DECQ(left)
+				e.JZ(operand.LabelRef(done))
+				e.ADDQ(operand.Imm(24), at) // the next slice
+				for i, next := range read() {
+					total, part, rest := e.new(), e.new(), e.new()
+					e.VADDPD(next, sums[i], total)
+					e.VSUBPD(sums[i], total, part)
+					e.VSUBPD(part, total, rest)
+					e.VSUBPD(rest, sums[i], rest)
+					e.VSUBPD(part, next, part)
+					e.VADDPD(part, rest, rest)
+					e.VORPD(rest, lost, lost)
+					e.VMOVAPD(total, sums[i])
+				}
+				e.JMP(operand.LabelRef(again))
+				e.Label(done)
+				for _, s := range sums {
+					e.VDIVPD(count, s, s)
+				}
+				for h := range e.halves() {
+					e.store(e.narrow(sums[2*h:2*h+2]), item(dst, j, f32, h*e.v.bytes), t, h)
+				}
+			})
+			all := lost.(reg.Vec)
+			if e.v.masks {
+				high := e.YMM()
+				e.VEXTRACTF64X4(operand.Imm(1), lost, high)
+				e.VORPD(high, all.AsY(), all.AsY())
+			}
+			half, out := e.XMM(), e.GP64()
+			e.VEXTRACTF128(operand.Imm(1), all.AsY(), half)
+			e.VORPD(half, all.AsX(), all.AsX())
+			e.VPSHUFD(operand.Imm(0x4e), all.AsX(), half)
+			e.VORPD(half, all.AsX(), all.AsX())
+			e.VMOVQ(all.AsX(), out)
+			e.Store(out, e.ReturnIndex(0))
+		})
 }

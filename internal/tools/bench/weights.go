@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/data/open"
+	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/internal/part"
 	"github.com/gimbal-ml/gimbal/weights"
 )
@@ -40,7 +42,21 @@ func weightsRows(dir string) (out []*row) {
 			request: func(int) string { return fmt.Sprintf("%s %d 0 0 %s", p.work, soupFiles, stem) },
 			prepare: func() func() { return souping(stem) }})
 	}
-	return out
+	const side = 4096
+	return append(out, &row{name: "singular value decomposition 4096×4096 float64", threads: []int{2}, peer: "python", label: "numpy (OpenBLAS)", goal: 0.67, rounds: 1,
+		request: func(int) string { return fmt.Sprintf("svd %d %d 0", side, side) },
+		prepare: func() func() {
+			r := rand.New(rand.NewPCG(1, 1))
+			a := make([]float64, side*side)
+			for i := range a {
+				a[i] = r.NormFloat64()
+			}
+			return func() {
+				if _, _, _, ok := num.SVD(a, side, side); !ok {
+					must(0, errors.New("the decomposition did not converge"))
+				}
+			}
+		}})
 }
 
 // synthetic makes a tensor whose elements are a hash of its name and their places, small and without pattern.
