@@ -66,7 +66,7 @@ var lodgers = []struct{ path, homes string }{
 	{"golang.org/x/text", "encode catalog/bib"},
 	{"github.com/kljensen/snowball", "internal/rank"},
 	{"github.com/yuin/goldmark", "serve/site"},
-	{"go.yaml.in/yaml/v3", "weights/recipe"},
+	{"go.yaml.in/yaml/v3", "weights/recipe cli"},
 	{"google.golang.org/grpc", "serve serve/* internal/tools/*"},
 	{"google.golang.org/protobuf", "serve serve/* internal/tools/*"},
 	{"github.com/spf13/cobra", "cli"},

@@ -17,9 +17,9 @@ import (
 
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
-	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/site"
+	"github.com/gimbal-ml/gimbal/serve/telemetry"
 )
 
 type serveOptions struct {
@@ -35,8 +35,9 @@ type serveOptions struct {
 	poll             time.Duration
 	logFormat, level string
 	history          string
-	webhooks         []string
-	alarmEvery       time.Duration
+	replica          string
+	share            time.Duration
+	alarms           alarmOptions
 }
 
 func newServeCommand(e *env) *cobra.Command {
@@ -54,6 +55,10 @@ what that means. A token file has lines of ROLE TOKEN NAME; the roles are read, 
 A guard watches the rows that it judges for drift. Taught and corrected over the network, it keeps what it learned in --state-dir,
 also when the process is killed.
 
+Replicas that share one --history, each with a --replica name and a state folder of its own, add up what their guards are taught: they come
+to be equal to the bit. When a drift alarm rings, --alarm-webhook tells a URL and --alarm-mail whoever asked for it on the page and confirmed it
+by a link. Traces of HTTP requests and metrics go to an OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+
 A model is loaded again when its file has changed, and at SIGHUP; requests under way are answered by the old one. At SIGTERM
 the server takes no more requests, answers those under way and ends. Errors go to standard error as structured logs.`,
 		Example: `  gimbal serve g.gimbal
@@ -68,8 +73,9 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.StringVar(&o.data, "data", "", "`FOLDER` that jobs read from and write to; without it jobs have no files")
 	f.StringVar(&o.state, "state-dir", "", "`FOLDER` in which guards keep what they learn and see; without it that ends with the process")
 	f.StringVar(&o.history, "history", "", "`FILE` of an SQLite database, or a postgres:// URL, that keeps what guards decided (default history.sqlite in --state-dir, where there is one), or off")
-	f.StringArrayVar(&o.webhooks, "alarm-webhook", nil, "`URL` that is told when a guard's drift alarm rings, signed when GIMBAL_WEBHOOK_KEY is set")
-	f.DurationVar(&o.alarmEvery, "alarm-every", 10*time.Minute, "`TIME` between two messages of a guard, at least")
+	f.StringVar(&o.replica, "replica", "", "`NAME` of this server among those that share what their guards learn, through --history")
+	f.DurationVar(&o.share, "share-every", 10*time.Second, "`TIME` between two looks at what other replicas learned")
+	o.alarms.flags(f)
 	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
@@ -138,16 +144,22 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 		}
 		defer func() { failed = errors.Join(failed, options.History.Close()) }()
 	}
-	if len(o.webhooks) > 0 {
-		if options.Alarm, err = alarm.New(alarm.Config{Webhooks: o.webhooks, WebhookKey: []byte(os.Getenv("GIMBAL_WEBHOOK_KEY")), Every: o.alarmEvery}); err != nil {
-			return err
-		}
+	if options.Alarm, err = o.alarms.open(o.state); err != nil {
+		return err
+	}
+	if options.Alarm != nil {
 		defer options.Alarm.Close()
 	}
 	s, err := serve.New(e.specs, options)
 	if err != nil {
 		return err
 	}
+	sent, err := telemetry.FromEnv(os.Getenv, options.Version, s.Gauges)
+	if err != nil {
+		return err
+	}
+	defer flush(sent, options.Log)
+	s.Trace(sent)
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	go func() {
@@ -164,9 +176,15 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 }
 
 func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (serve.Options, error) {
-	out := serve.Options{Models: models, Data: o.data, State: o.state, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Version: fmt.Sprint(versions()[0].value)}
-	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 || o.alarmEvery <= 0 {
-		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace, --poll and --alarm-every want more than 0, --rate 0 or more")
+	out := serve.Options{Models: models, Data: o.data, State: o.state, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Replica: o.replica, Share: o.share, Version: fmt.Sprint(versions()[0].value)}
+	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 || o.share <= 0 {
+		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace, --poll and --share-every want more than 0, --rate 0 or more")
+	}
+	if err := o.alarms.check(cmd, o.state); err != nil {
+		return out, err
+	}
+	if o.replica != "" && (o.state == "" || o.history == "" || o.history == "off") {
+		return out, usage(cmd, "--replica needs --state-dir, for what it learns itself, and --history, through which replicas share it")
 	}
 	var err error
 	if out.Log, err = newLogger(e, cmd, o.logFormat, o.level); err != nil {

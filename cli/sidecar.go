@@ -17,6 +17,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/guard"
+	"github.com/gimbal-ml/gimbal/serve"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/live"
@@ -35,8 +36,7 @@ type sidecarOptions struct {
 	maxBody           int64
 	timeout, grace    time.Duration
 	state, history    string
-	webhooks          []string
-	alarmEvery        time.Duration
+	alarms            alarmOptions
 	logFormat, level  string
 	log               *slog.Logger
 }
@@ -56,7 +56,8 @@ header Gimbal-Unscored says why; with --fail-closed it is refused.
 
 With --state-dir all rows are watched for drift, over restarts and whatever happens to the process; the folder belongs to one process
 at a time. --history keeps what was refused, and histograms of all scores, in an SQLite file or a PostgreSQL database;
---alarm-webhook tells a URL when the drift alarm rings (signed when GIMBAL_WEBHOOK_KEY is set). Metrics for Prometheus are at
+--alarm-webhook tells a URL when the drift alarm rings (signed when GIMBAL_WEBHOOK_KEY is set), and --alarm-mail whoever asked for it on
+the page /alarms of --admin and confirmed it by a link. Metrics for Prometheus are at
 /metrics of --admin; traces of HTTP requests and metrics go to an OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names. At SIGTERM requests under way are answered, then it ends.`,
 		Example: `  gimbal sidecar g.gimbal --upstream http://127.0.0.1:8000
   gimbal sidecar g.gimbal --upstream http://127.0.0.1:8000 --upstream grpc://127.0.0.1:8001 --http 127.0.0.1:9000 --grpc 127.0.0.1:9001
@@ -83,8 +84,7 @@ at a time. --history keeps what was refused, and histograms of all scores, in an
 	f.DurationVar(&o.grace, "grace", 25*time.Second, "`TIME` that requests may take to end when the sidecar stops")
 	f.StringVar(&o.state, "state-dir", "", "`FOLDER` that keeps the stream of rows, watched for drift")
 	f.StringVar(&o.history, "history", "", "`FILE` of an SQLite database, or a postgres:// URL, that keeps what was decided")
-	f.StringArrayVar(&o.webhooks, "alarm-webhook", nil, "`URL` that is told when the drift alarm rings; needs --state-dir")
-	f.DurationVar(&o.alarmEvery, "alarm-every", 10*time.Minute, "`TIME` between two messages, at least")
+	o.alarms.flags(f)
 	addLog(cmd, &o.logFormat, &o.level)
 	return cmd
 }
@@ -108,14 +108,17 @@ func (o *sidecarOptions) check(e *env, cmd *cobra.Command) (err error) {
 	if err := needFlags(cmd, "upstream"); err != nil {
 		return err
 	}
-	if len(o.webhooks) > 0 && o.state == "" {
+	if len(o.alarms.webhooks) > 0 && o.state == "" {
 		return usage(cmd, "--alarm-webhook needs --state-dir: drift is watched over a stream that is kept")
+	}
+	if err := o.alarms.check(cmd, o.state); err != nil {
+		return err
 	}
 	if len(o.inputs) > 0 && len(o.outputs) > 0 {
 		return usage(cmd, "--inputs and --outputs exclude each other")
 	}
-	if o.maxBody < 1 || o.timeout <= 0 || o.grace <= 0 || o.alarmEvery <= 0 {
-		return usage(cmd, "--max-body, --timeout, --grace and --alarm-every want more than 0")
+	if o.maxBody < 1 || o.timeout <= 0 || o.grace <= 0 {
+		return usage(cmd, "--max-body, --timeout and --grace want more than 0")
 	}
 	if (o.cert == "") != (o.key == "") {
 		return usage(cmd, "--tls-cert and --tls-key belong together")
@@ -157,13 +160,7 @@ func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
-		defer stop()
-		if e := sent.Close(ctx); e != nil {
-			o.log.Warn("telemetry not sent to its end", "error", e)
-		}
-	}()
+	defer flush(sent, o.log)
 	c := sidecar.Config{
 		Judge: k.judge, Width: saved.Dim(), Models: o.models, Inputs: o.inputs, Outputs: o.outputs, Headers: o.headers, Closed: o.closed,
 		MaxBody: o.maxBody, Timeout: o.timeout, Told: k.told, Log: o.log,
@@ -210,6 +207,15 @@ func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err
 		s.addHTTP(l, k.admin(s.counted), nil, o.timeout)
 	}
 	return s.run(cmd.Context())
+}
+
+// flush sends the telemetry that has gathered, for a few seconds.
+func flush(sent *telemetry.Exporter, log *slog.Logger) {
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	if err := sent.Close(ctx); err != nil {
+		log.Warn("telemetry not sent to its end", "error", err)
+	}
 }
 
 // sidecarServers are what listens.
@@ -295,7 +301,7 @@ type keeper struct {
 	live    *live.Guard      // nil without a state folder
 	history *history.History // nil without
 	alarm   *alarm.Notifier  // nil without
-	trace   alarm.Trace
+	bell    *serve.Bell      // with a state folder
 }
 
 func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *keeper, err error) {
@@ -321,10 +327,11 @@ func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *k
 			return k, err
 		}
 	}
-	if len(o.webhooks) > 0 {
-		if k.alarm, err = alarm.New(alarm.Config{Webhooks: o.webhooks, WebhookKey: []byte(os.Getenv("GIMBAL_WEBHOOK_KEY")), Every: o.alarmEvery}); err != nil {
-			return k, err
-		}
+	if k.alarm, err = o.alarms.open(o.state); err != nil {
+		return k, err
+	}
+	if k.live != nil {
+		k.bell = serve.NewBell(k.name, k.live.Status(), k.history, k.alarm, k.log)
 	}
 	return k, nil
 }
@@ -355,27 +362,8 @@ func (k *keeper) judge(in *data.Table) ([]guard.Decision, error) {
 	if err != nil || seen.Decisions == nil {
 		return seen.Decisions, err
 	}
-	s := seen.Status
-	k.trace.Add(s.Stream, s.StreamRows, s.Evidence)
-	if seen.Rang {
-		k.ring(s)
-	}
+	k.bell.Look(seen.Status)
 	return seen.Decisions, nil
-}
-
-func (k *keeper) ring(s live.Status) {
-	k.log.Warn("drift alarm", "model", k.name, "stream", s.Stream, "row", s.AlarmRow, "evidence", s.Evidence)
-	if k.history != nil {
-		k.history.Alarm(history.Alarm{Model: k.name, Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold})
-	}
-	if k.alarm == nil {
-		return
-	}
-	plot, err := k.trace.Plot(k.name, s.Threshold, s.Evidence, s.AlarmRow)
-	if err != nil {
-		k.log.Error("no plot of the alarm", "error", err)
-	}
-	k.alarm.Ring(alarm.Notice{Model: k.name, At: time.Now(), Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold, Plot: plot})
 }
 
 func (k *keeper) told(model, request string, in *data.Table, ds []guard.Decision) {
@@ -394,6 +382,10 @@ func (k *keeper) admin(counted []*sidecar.Sidecar) http.Handler {
 		}
 		io.WriteString(w, "ok\n")
 	})
+	if k.alarm.Mails() {
+		mux.Handle(alarm.LinkPath, k.alarm.Handler())
+		mux.Handle(alarm.SubscribePath, k.alarm.Handler())
+	}
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		if err := k.writeMetrics(w, counted); err != nil {

@@ -2,10 +2,12 @@ package serve
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
@@ -13,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gimbal-ml/gimbal/serve/telemetry"
 )
 
 // metrics are what Prometheus reads at /metrics, in its text format, version 0.0.4.
@@ -190,6 +194,40 @@ func (w *metricWriter) histogram(name, labels string, h *histogram) {
 	}
 	w.line(name+"_sum", labels, math.Float64frombits(h.sum.Load()))
 	w.line(name+"_count", labels, float64(sum))
+}
+
+// Gauges are the numbers of every model for a collector of metrics.
+func (s *Server) Gauges() (list []telemetry.Metric) {
+	m := s.metrics
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(m.models)) {
+		k := m.models[name]
+		about := map[string]any{"gimbal.model": k.name, "gimbal.version": k.version}
+		add := func(name, help string, v float64, total bool) {
+			list = append(list, telemetry.Metric{Name: name, Help: help, Value: v, Total: total, Attributes: about})
+		}
+		add("gimbal.requests.answered", "Inference requests that were answered.", float64(k.rest.success.Load()+k.grpc.success.Load()), true)
+		add("gimbal.requests.failed", "Inference requests that failed.", float64(k.rest.failure.Load()+k.grpc.failure.Load()), true)
+		if k.keeper == nil {
+			continue
+		}
+		g, st := k.keeper.Guard(), k.keeper.Status()
+		learned, kept := g.Rows()
+		add("gimbal.threshold", "Largest score that is accepted.", g.Threshold(), false)
+		add("gimbal.state.rows", "Rows that the guard holds, in its model and for calibration.", float64(learned+kept), false)
+		add("gimbal.drift.statistic", "Base-10 logarithm of the evidence for drift.", st.Evidence, false)
+		add("gimbal.drift.alarms.total", "Drift alarms that rang.", float64(st.Alarms), true)
+	}
+	return list
+}
+
+// Trace has requests over HTTP traced, by their route. It is to be called before any come; nil traces nothing.
+func (s *Server) Trace(e *telemetry.Exporter) {
+	s.handler = e.Handler(func(r *http.Request) string {
+		_, route := s.mux.Handler(r)
+		return cmp.Or(route, r.Method)
+	}, s.handler)
 }
 
 // write writes all metrics; running is the number of requests now answered.

@@ -364,6 +364,7 @@ type guardStatus struct {
 
 type modelList struct {
 	Models []modelEntry `json:"models"`
+	Mail   bool         `json:"mail" doc:"whether drift alarms are sent by e-mail to who asks for it"`
 }
 
 func (m *model) entry() modelEntry {
@@ -379,7 +380,7 @@ func (m *model) entry() modelEntry {
 }
 
 func (s *Server) getModels(w http.ResponseWriter, _ *http.Request) error {
-	list := modelList{[]modelEntry{}}
+	list := modelList{[]modelEntry{}, s.options.Alarm.Mails()}
 	for _, m := range s.list() {
 		list.Models = append(list.Models, m.entry())
 	}

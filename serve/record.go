@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
-	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
 // recorder is a guard whose decisions, feedback and alarms are kept in the history, and whose alarms ring outside. Scoring waits for
@@ -24,10 +21,7 @@ type recorder struct {
 	keeper
 	name    string
 	history *history.History // nil without
-	alarm   *alarm.Notifier  // nil without
-	trace   *alarm.Trace
-	alarms  *atomic.Uint64 // that were told
-	log     *slog.Logger
+	bell    *Bell
 }
 
 func (r recorder) observe(in *data.Table, labels bool) ([]guard.Decision, error) {
@@ -38,29 +32,8 @@ func (r recorder) observe(in *data.Table, labels bool) ([]guard.Decision, error)
 	if r.history != nil {
 		r.history.Decisions(r.name, "", in, ds)
 	}
-	s := r.keeper.Status()
-	if r.alarm != nil {
-		r.trace.Add(s.Stream, s.StreamRows, s.Evidence)
-	}
-	if told := r.alarms.Load(); s.Alarms > told && r.alarms.CompareAndSwap(told, s.Alarms) {
-		r.ring(s)
-	}
+	r.bell.Look(r.keeper.Status())
 	return ds, nil
-}
-
-func (r recorder) ring(s live.Status) {
-	r.log.Warn("drift alarm", "model", r.name, "stream", s.Stream, "row", s.AlarmRow, "evidence", s.Evidence)
-	if r.history != nil {
-		r.history.Alarm(history.Alarm{Model: r.name, Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold})
-	}
-	if r.alarm == nil {
-		return
-	}
-	plot, err := r.trace.Plot(r.name, s.Threshold, s.Evidence, s.AlarmRow)
-	if err != nil {
-		r.log.Error("no plot of the alarm", "error", err)
-	}
-	r.alarm.Ring(alarm.Notice{Model: r.name, At: time.Now(), Stream: s.Stream, Row: s.AlarmRow, Evidence: s.Evidence, Threshold: s.Threshold, Plot: plot})
 }
 
 func (r recorder) Learn(ctx context.Context, rows *data.Table, teach bool) error {
@@ -309,7 +282,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	defer tick.Stop()
 	last := ""
 	for sent := time.Now(); ; {
-		list := modelList{[]modelEntry{}}
+		list := modelList{[]modelEntry{}, s.options.Alarm.Mails()}
 		for _, m := range s.list() {
 			list.Models = append(list.Models, m.entry())
 		}
@@ -335,4 +308,34 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// subscriptionBody is who asks for drift alarms by e-mail.
+type subscriptionBody struct {
+	Address string `json:"address" doc:"an e-mail address"`
+}
+
+type subscriptionAnswer struct {
+	Text string `json:"text"`
+}
+
+// postSubscription sends a link by which an address confirms that it wants drift alarms.
+func (s *Server) postSubscription(w http.ResponseWriter, r *http.Request) error {
+	var body subscriptionBody
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	if !s.options.Alarm.Mails() {
+		return fmt.Errorf("%w: this server sends no e-mail; start it with --alarm-mail", errConflict)
+	}
+	switch err := s.options.Alarm.Subscribe(body.Address); {
+	case errors.Is(err, alarm.ErrAddress):
+		return &statusError{http.StatusBadRequest, err}
+	case errors.Is(err, alarm.ErrOften):
+		return &statusError{http.StatusTooManyRequests, err}
+	case err != nil:
+		return err
+	}
+	writeJSON(w, http.StatusAccepted, subscriptionAnswer{"a letter with a link to confirm is on its way"})
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -38,6 +39,7 @@ type parameter struct{ name, text string }
 // newHandler makes the handler of all routes.
 func (s *Server) newHandler() http.Handler {
 	mux, known := http.NewServeMux(), http.NewServeMux()
+	s.mux = mux
 	paths := map[string][]string{}
 	for _, r := range s.routes {
 		mux.Handle(r.method+" "+r.path, s.serve(r))
@@ -45,6 +47,12 @@ func (s *Server) newHandler() http.Handler {
 			known.Handle(r.path, http.NotFoundHandler())
 		}
 		paths[r.path] = append(paths[r.path], r.method)
+	}
+	if n := s.options.Alarm; n.Mails() { // the links in e-mail are permission enough; to ask for it here is for who needs no token
+		mux.Handle(alarm.LinkPath, n.Handler())
+		if s.options.Tokens == nil {
+			mux.Handle(alarm.SubscribePath, n.Handler())
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if s.options.Pages != nil && s.options.Pages.Serves(r) && s.trusted(r) == nil {

@@ -58,6 +58,10 @@ type Options struct {
 	History *history.History
 	// Alarm is told when a guard's drift alarm rings; nil: nobody. The caller closes it after the server.
 	Alarm *alarm.Notifier
+	// Replica is this server's name among those that share what their guards are taught, through History; empty: it shares nothing.
+	Replica string
+	// Share is the time between two exchanges with other replicas. Default 10 s.
+	Share time.Duration
 	// Pages answers what no route does, for people; nil: nothing.
 	Pages Pages
 	// Log takes what happens; nil drops it.
@@ -81,7 +85,7 @@ func (o *Options) fill() {
 	for _, v := range []struct {
 		d      *time.Duration
 		normal time.Duration
-	}{{&o.Timeout, time.Minute}, {&o.Grace, 25 * time.Second}, {&o.Poll, 2 * time.Second}} {
+	}{{&o.Timeout, time.Minute}, {&o.Grace, 25 * time.Second}, {&o.Poll, 2 * time.Second}, {&o.Share, 10 * time.Second}} {
 		if *v.d == 0 {
 			*v.d = v.normal
 		}
@@ -101,6 +105,7 @@ type Server struct {
 	log      *slog.Logger
 	routes   []route
 	handler  http.Handler
+	mux      *http.ServeMux // of the routes
 	limiter  limiter
 	origins  *http.CrossOriginProtection
 	metrics  *metrics
@@ -256,9 +261,7 @@ func (s *Server) keep(name string, g *guard.Guard) (keeper, error) {
 	if err != nil || s.options.History == nil && s.options.Alarm == nil {
 		return k, err
 	}
-	told := &atomic.Uint64{}
-	told.Store(k.Status().Alarms)
-	return recorder{k, name, s.options.History, s.options.Alarm, &alarm.Trace{}, told, s.log}, nil
+	return recorder{k, name, s.options.History, NewBell(name, k.Status(), s.options.History, s.options.Alarm, s.log)}, nil
 }
 
 func (s *Server) keepAlive(name string, g *guard.Guard) (keeper, error) {
@@ -375,6 +378,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 		})
 	}
 	all.Go(func() { s.watch(ctx) })
+	all.Go(func() { s.share(ctx) })
 	s.log.Info("serving", "http", address(l.HTTP), "grpc", address(l.GRPC), "models", len(s.list()))
 	var err error
 	select {

@@ -35,6 +35,7 @@ func init() { // the document's own handler reads the table
 		{method: "GET", path: "/v1/models/{model}/decisions", role: Read, group: "History", summary: "Decisions that were kept: refused rows and those below p 0.05", query: decisions, out: decisionList{}, handle: (*Server).getDecisions},
 		{method: "POST", path: "/v1/models/{model}/decisions/{decision}/label", role: Teach, group: "History", summary: "Label a row that was kept, and teach it to the guard", in: labelBody{}, out: labelAnswer{}, handle: (*Server).postLabel},
 		{method: "GET", path: "/v1/models/{model}/alarms", role: Read, group: "History", summary: "A guard's drift alarms, and what it was told", out: alarmList{}, handle: (*Server).getAlarms},
+		{method: "POST", path: "/v1/alarms/subscriptions", role: Read, group: "Operation", summary: "Send a link to an e-mail address, by which its owner asks for drift alarms", in: subscriptionBody{}, out: subscriptionAnswer{}, status: http.StatusAccepted, handle: (*Server).postSubscription},
 		{method: "GET", path: "/v1/events", role: Read, group: "Operation", summary: "How the models stand, whenever that changes, as server-sent events", media: "text/event-stream", handle: (*Server).getEvents},
 		{method: "GET", path: "/v1/jobs", role: Read, group: "Jobs", summary: "All jobs, without their results", out: jobList{}, handle: (*Server).getJobs},
 		{method: "GET", path: "/v1/jobs/{job}", role: Infer, group: "Jobs", summary: "A job: state, progress, result", query: wait, out: jobStatus{}, handle: (*Server).getJob},

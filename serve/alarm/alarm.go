@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/mail"
 	"net/url"
 	"sync"
@@ -64,6 +65,7 @@ type Notifier struct {
 	config  Config
 	targets []*target
 	people  *subscribers
+	origins *http.CrossOriginProtection
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -110,7 +112,7 @@ func New(c Config) (*Notifier, error) {
 	if c.pause == 0 {
 		c.pause = time.Second
 	}
-	n := &Notifier{config: c, told: map[string]time.Time{}, withheld: map[string]int{}, asked: map[string]time.Time{}, lost: map[string]string{}}
+	n := &Notifier{config: c, origins: http.NewCrossOriginProtection(), told: map[string]time.Time{}, withheld: map[string]int{}, asked: map[string]time.Time{}, lost: map[string]string{}}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	for _, w := range c.Webhooks {
 		u, err := url.Parse(w)

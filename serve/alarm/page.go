@@ -6,20 +6,29 @@ import (
 	"net/http"
 )
 
-// LinkPath is where [Notifier.Handler] is to be served.
-const LinkPath = "/alarms/link"
+// LinkPath and SubscribePath are where [Notifier.Handler] is to be served: the page behind the links in e-mail, and one to ask for them.
+const (
+	LinkPath      = "/alarms/link"
+	SubscribePath = "/alarms"
+)
 
 var page = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Drift alarms by e-mail</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}button{font:inherit;padding:.5rem 1rem}</style>
 <h1>Drift alarms by e-mail</h1>
 <p role="status">{{.Text}}</p>
-{{if .Button}}<form method="post"><button>{{.Button}}</button></form>{{end}}</html>
+{{if .Button}}<form method="post">{{if .Ask}}<p><label>E-mail address <input type="email" name="address" required autocomplete="email"></label></p>{{end}}<button>{{.Button}}</button></form>{{end}}</html>
 `))
 
-type pageData struct{ Text, Button string }
+type pageData struct {
+	Text, Button string
+	Ask          bool // for an address
+}
 
-// Handler serves the page behind the links in e-mail. Opening it changes nothing, for programs that look into e-mail open links too: a person
+// Mails reports whether e-mail is sent, to whoever asks for it. A nil notifier tells nobody.
+func (n *Notifier) Mails() bool { return n != nil && n.people != nil }
+
+// Handler serves the page to ask for e-mail, and the one behind the links in it. Opening it changes nothing, for programs that look into e-mail open links too: a person
 // presses the button, or a mail program posts (RFC 8058). The token itself is the permission, so that the page needs no session.
 func (n *Notifier) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,6 +38,10 @@ func (n *Notifier) Handler() http.Handler {
 		} {
 			w.Header().Set(name, value)
 		}
+		if r.URL.Path == SubscribePath {
+			n.ask(w, r)
+			return
+		}
 		token := r.URL.Query().Get("token")
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
@@ -37,9 +50,9 @@ func (n *Notifier) Handler() http.Handler {
 				n.show(w, http.StatusNotFound, pageData{Text: "This link does not hold, or no longer."})
 				return
 			}
-			data := pageData{"Send drift alarms to " + address + "?", "Confirm"}
+			data := pageData{Text: "Send drift alarms to " + address + "?", Button: "Confirm"}
 			if kind == leaving {
-				data = pageData{"Send no more drift alarms to " + address + "?", "Leave"}
+				data = pageData{Text: "Send no more drift alarms to " + address + "?", Button: "Leave"}
 			}
 			n.show(w, http.StatusOK, data)
 		case http.MethodPost:
@@ -59,6 +72,36 @@ func (n *Notifier) Handler() http.Handler {
 			n.show(w, http.StatusMethodNotAllowed, pageData{Text: "Open this page with a browser."})
 		}
 	})
+}
+
+// ask serves the page on which a person leaves an address. A post from another site is refused: it could make letters come to anybody.
+func (n *Notifier) ask(w http.ResponseWriter, r *http.Request) {
+	form := pageData{Text: "Drift alarms can be sent to you by e-mail. A first letter has a link to confirm it, each one a link to leave.", Button: "Send me the link", Ask: true}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		n.show(w, http.StatusOK, form)
+	case http.MethodPost:
+		if n.origins.Check(r) != nil {
+			n.show(w, http.StatusForbidden, pageData{Text: "This form can be sent from this page only."})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, 4096)
+		err := n.Subscribe(r.PostFormValue("address"))
+		switch {
+		case errors.Is(err, ErrAddress):
+			form.Text = "That is no e-mail address."
+			n.show(w, http.StatusBadRequest, form)
+		case errors.Is(err, ErrOften):
+			n.show(w, http.StatusTooManyRequests, pageData{Text: "A link was sent to this address a short while ago. Please wait some minutes."})
+		case err != nil:
+			n.show(w, http.StatusInternalServerError, pageData{Text: "That did not work. Please try again."})
+		default:
+			n.show(w, http.StatusAccepted, pageData{Text: "A letter is on its way. Open its link within two days."})
+		}
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		n.show(w, http.StatusMethodNotAllowed, pageData{Text: "Open this page with a browser."})
+	}
 }
 
 func (n *Notifier) show(w http.ResponseWriter, code int, data pageData) {

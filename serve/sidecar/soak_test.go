@@ -28,12 +28,12 @@ func heap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// TestSoak has clients ask and teach for a while, two minutes with GIMBAL_SLOW=1, through a sidecar that keeps its state and a history: memory
-// stays as it is once all caches are warm, and nothing is left running.
+// TestSoak has clients ask and teach for a while (3 seconds, or what GIMBAL_SOAK says, such as 30m) through a sidecar that keeps its state and
+// a history: memory stays as it is once all caches are warm, and nothing is left running.
 func TestSoak(t *testing.T) {
 	length := 3 * time.Second
-	if os.Getenv("GIMBAL_SLOW") != "" {
-		length = 2 * time.Minute
+	if text := os.Getenv("GIMBAL_SOAK"); text != "" {
+		length = must(time.ParseDuration(text))
 	}
 	m := newModel(t)
 	dir := t.TempDir()
@@ -58,6 +58,7 @@ func TestSoak(t *testing.T) {
 					return
 				default:
 				}
+				time.Sleep(time.Millisecond) // a load that others can live beside
 				in := rows(uint64(k)<<32|i, 1+int(i%3))
 				body, length := encode(in, i%2 == 0)
 				if a, text := post(t, s.URL+infer, body, length); a.Header.Get("Gimbal-Unscored") != "" || a.StatusCode != 200 {
