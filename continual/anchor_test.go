@@ -1,0 +1,217 @@
+package continual
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/internal/net"
+)
+
+// labelled is rows of a few classes that lie a little apart, as a lesson.
+func labelled(t *testing.T, seed uint64, n, d, classes int) *lesson {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 5))
+	x, names := make([]float32, n*d), make([]string, n)
+	for i := range n {
+		names[i] = strconv.Itoa(i % classes)
+		for j := range d {
+			x[i*d+j] = float32(r.NormFloat64())
+		}
+		x[i*d+i%classes%d] += 2
+	}
+	in, err := data.NewTable(n, d, x)
+	if err == nil {
+		in, err = in.WithClassNames(names)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLesson(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func begin(t *testing.T, rows *lesson, s schooling) *network {
+	t.Helper()
+	w, err := newNetwork("test", rows, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// TestPenaltiesAtStrengthZero: they change no bit of what is learned without them.
+func TestPenaltiesAtStrengthZero(t *testing.T) {
+	ctx := t.Context()
+	tasks := []*lesson{labelled(t, 1, 60, 4, 3), labelled(t, 2, 60, 4, 5), labelled(t, 3, 60, 4, 4)}
+	for _, hidden := range []int{0, 6} {
+		plain := FineTune{Hidden: hidden, Steps: 3, Batch: 16, Rate: 0.03, Seed: 7}
+		w := begin(t, tasks[0], plain.schooling())
+		learners := map[string]func(from *network, rows *lesson) (*network, error){
+			"ewc": func() func(*network, *lesson) (*network, error) {
+				held := newAnchor(w)
+				return func(from *network, rows *lesson) (*network, error) {
+					m, err := EWC{Hidden: hidden, Steps: 3, Batch: 16, Rate: 0.03, Seed: 7}.learn(ctx, from, held, rows)
+					if err != nil {
+						return nil, err
+					}
+					held = m.held
+					return m.net, nil
+				}
+			}(),
+		}
+		for name, learn := range learners {
+			one, other := w, w
+			for k, rows := range tasks {
+				m, err := plain.learn(ctx, one, rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				one = m.net
+				if other, err = learn(other, rows); err != nil {
+					t.Fatal(err)
+				}
+				for i, tensor := range one.tensors {
+					if !slices.Equal(tensor.Values, other.tensors[i].Values) {
+						t.Errorf("%s, hidden %d, task %d: tensor %s is another one than without a penalty", name, hidden, k+1, tensor.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestAnchorOfQuadratics: tasks with losses ½·a·(θ − b)² each, held by their curvatures one after the other. With two tasks the optimum
+// is that of both at once, the mean of b by a. With all penalties moved to the last optimum that goes on to any number of tasks; with
+// each around its own it is the mean of the optima by a, by hand.
+func TestAnchorOfQuadratics(t *testing.T) {
+	curve, place := []float64{0.5, 2, 1.5, 1}, []float64{-1, 0.25, 3, 2}
+	for _, latest := range []bool{false, true} {
+		w := &network{name: "test", tensors: []net.Tensor{{Name: "0.weight", Shape: []int{1, 1}, Values: []float32{0}}, {Name: "0.bias", Shape: []int{1}, Values: []float32{0}}}}
+		held := newAnchor(w)
+		sum, mass := 0.0, 0.0
+		for k, a := range curve {
+			w.tensors[0].Values[0] = settled(t, w, func(g *net.Graph) *net.Node {
+				loss := g.Scale(g.Power(g.Scale(g.Param("0.weight", nil, 1, 1), 1, -place[k]), 2), a/2, 0)
+				if penalty := held.penalty(w, 0.5); penalty != nil {
+					loss = g.Add(loss, penalty(g, g.Params(), nil, nil))
+				}
+				return g.Sum(loss)
+			})
+			w.tasks++
+			have, want := float64(w.tensors[0].Values[0]), (sum+a*place[k])/(mass+a)
+			if math.Abs(have-want) > 1e-5 {
+				t.Errorf("latest %t: after task %d the optimum is %.6f, in closed form %.6f", latest, k+1, have, want)
+			}
+			mass += a
+			if held = held.and(w, [][]float64{{a}, {0}}); latest {
+				held, sum = held.around(w), sum+a*place[k]
+			} else {
+				sum += a * want
+			}
+		}
+	}
+}
+
+// settled descends on a loss of the network's weights and returns the first of them.
+func settled(t *testing.T, w *network, loss func(g *net.Graph) *net.Node) float32 {
+	t.Helper()
+	params := net.NewParams(0)
+	for _, tensor := range w.tensors {
+		if err := params.Put(tensor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trainer, err := net.NewTrainer(net.Loop{Epochs: 300, Batch: 1, Optimiser: net.Optimiser{Rule: net.SGD, Rate: 0.2}}, params, net.Task{Rows: 1, Build: func(g *net.Graph, _ int) (*net.Node, func(net.Batch)) {
+		return loss(g), func(net.Batch) {}
+	}})
+	if err == nil {
+		_, err = trainer.Run(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return params.Get("0.weight").Values[0]
+}
+
+// TestAnchorsAdd: the joined penalty pulls as the single ones do together, wherever the weight is.
+func TestAnchorsAdd(t *testing.T) {
+	curve, place := []float64{0.5, 2, 1.5}, []float64{-1, 0.25, 3}
+	w := &network{tensors: []net.Tensor{{Values: make([]float32, 1)}}}
+	held := newAnchor(w)
+	for k, a := range curve {
+		w.tensors[0].Values[0] = float32(place[k])
+		held = held.and(w, [][]float64{{a}})
+	}
+	for _, theta := range []float64{-2, 0, 0.7, 5} {
+		want := 0.0
+		for k, a := range curve {
+			want += a * (theta - place[k])
+		}
+		if have := held.importance[0][0] * (theta - held.center[0][0]); math.Abs(have-want) > 1e-12 {
+			t.Errorf("at %g the joined penalty pulls by %g, the three by %g", theta, have, want)
+		}
+	}
+}
+
+// TestEWCFisher: the closed form is the mean over rows, and over classes as the network has them, of squared derivatives by automatic differentiation.
+func TestEWCFisher(t *testing.T) {
+	rows := labelled(t, 4, 30, 5, 4)
+	for _, hidden := range []int{0, 7} {
+		m, err := FineTune{Hidden: hidden, Steps: 3, Batch: 8, Rate: 0.02, Seed: 3}.learn(t.Context(), begin(t, rows, schooling{hidden: hidden, seed: 3}), rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := ewcFisher(m.net, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, err := net.NewChain(m.net.tensors, rows.d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params := chain.Params(0)
+		g := net.NewGraph(params)
+		in, label := g.Input(1, rows.d), g.Ints(1)
+		outs := chain.Build(g, in)
+		p, err := g.Train(g.CrossEntropy(outs[len(outs)-1], label, net.Targets{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]float64{}
+		x := m.net.inputs(rows.x)
+		n := len(rows.labels)
+		for i := range n {
+			copy(in.Value(), x[i*rows.d:(i+1)*rows.d])
+			for k := range m.net.classes {
+				label.Values[0] = int32(k)
+				p.Forward()
+				share := math.Exp(-p.Loss()) / float64(n)
+				params.ZeroGradients()
+				p.Backward()
+				for _, tensor := range params.All() {
+					if want[tensor.Name] == nil {
+						want[tensor.Name] = make([]float64, len(tensor.Values))
+					}
+					for j, v := range tensor.Gradient() {
+						want[tensor.Name][j] += share * float64(v) * float64(v)
+					}
+				}
+			}
+		}
+		for i, tensor := range m.net.tensors {
+			most := slices.Max(want[tensor.Name])
+			for j, v := range want[tensor.Name] {
+				if math.Abs(v-have[i][j]) > 1e-5*most { // gradients are float32
+					t.Errorf("hidden %d, %s[%d]: %.8g, by differentiation %.8g", hidden, tensor.Name, j, have[i][j], v)
+				}
+			}
+		}
+	}
+}
