@@ -10,6 +10,7 @@
 //	[APER]          features, labels    sums, an adapter     the first task is large and like those to come
 //	[SLCA]          features, labels    moments, a network   a head or an encoder is trained on, and no row may be kept
 //	[EWC]           features, labels    a network twice      a network is tuned on domains that share their classes, and no row may be kept
+//	[SI]            features, labels    a network twice      the same, where rows are too many to be looked at once more
 //	[Replay]        features, labels    some rows            the same, where some may
 //	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
 //	[FineTune]      features, labels    a network            what is lost without any of this: the reference below

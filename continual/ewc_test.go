@@ -12,29 +12,15 @@ import (
 
 func ExampleEWC() {
 	first, second := sites()
-	for _, c := range []struct {
-		name string
-		fit  func(*data.Table) (method.Model, error)
-	}{
-		{"finetune", func(in *data.Table) (method.Model, error) {
-			return continual.FineTune{Steps: 200}.Fit(context.Background(), in)
-		}},
-		{"ewc", func(in *data.Table) (method.Model, error) {
-			return continual.EWC{Steps: 200}.Fit(context.Background(), in)
-		}},
-	} {
-		m, err := c.fit(first)
-		if err != nil {
-			panic(err)
-		}
-		if m, err = m.(method.Updater).Update(context.Background(), second); err != nil {
-			panic(err)
-		}
-		fmt.Println(c.name, "after the second site:", right(m, first), "of the first 4,", right(m, second), "of the second")
-	}
+	plain, err := continual.FineTune{Steps: 200}.Fit(context.Background(), first)
+	tuned := afterSites(plain, err)
+	m, err := continual.EWC{Steps: 200}.Fit(context.Background(), first)
+	held := afterSites(m, err)
+	fmt.Println("finetune:", right(tuned, first), "of the first site's 4,", right(tuned, second), "of the second's")
+	fmt.Println("ewc:", right(held, first), "of the first site's 4,", right(held, second), "of the second's")
 	// Output:
-	// finetune after the second site: 0 of the first 4, 4 of the second
-	// ewc after the second site: 4 of the first 4, 4 of the second
+	// finetune: 0 of the first site's 4, 4 of the second's
+	// ewc: 4 of the first site's 4, 4 of the second's
 }
 
 // sites are two tasks with the same classes: at the first the height tells them apart, at the second the width does, and height misleads.
@@ -44,6 +30,40 @@ func sites() (first, second *data.Table) {
 	second, _ = data.NewTable(4, 2, []float32{1, -2, 1.2, -3, -1, 2, -1.2, 3})
 	second, _ = second.WithClassNames([]string{"apple", "apple", "pear", "pear"})
 	return first, second
+}
+
+// afterSites takes a model of the first site to the second.
+func afterSites(m method.Model, err error) method.Model {
+	if err != nil {
+		panic(err)
+	}
+	_, second := sites()
+	next, err := m.(method.Updater).Update(context.Background(), second)
+	if err != nil {
+		panic(err)
+	}
+	return next
+}
+
+// moved is how far the second site moved the weights that a model of the first holds, by their importance.
+func moved(t *testing.T, m method.Model, err error) (sum float64) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(m method.Model, name string) []float64 {
+		x, err := m.State().Tensors[name].Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	next := afterSites(m, nil)
+	before, after := read(m, "net.0.weight"), read(next, "net.0.weight")
+	for i, v := range read(m, "importance.0.weight") {
+		sum += v * (after[i] - before[i]) * (after[i] - before[i])
+	}
+	return sum
 }
 
 // right counts the rows that a model gets right.
@@ -69,36 +89,12 @@ func right(m method.Model, in *data.Table) (n int) {
 
 // TestEWCHolds: what counted for the first task stays the nearer to where it was, the stronger it is held.
 func TestEWCHolds(t *testing.T) {
-	first, second := sites()
-	moved := func(strength float64) float64 {
+	first, _ := sites()
+	by := func(strength float64) float64 {
 		m, err := continual.EWC{Steps: 100, Strength: strength}.Fit(t.Context(), first)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next, err := m.Update(t.Context(), second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before, err := m.State().Tensors["net.0.weight"].Float64s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		after, err := next.State().Tensors["net.0.weight"].Float64s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		held, err := m.State().Tensors["importance.0.weight"].Float64s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum := 0.0
-		for i, v := range held {
-			sum += v * (after[i] - before[i]) * (after[i] - before[i])
-		}
-		return sum
+		return moved(t, m, err)
 	}
-	free, some, much := moved(1e-3), moved(1e2), moved(1e6)
-	if !(some < free/3 && much < some/3) {
+	if free, some, much := by(1e-3), by(1e2), by(1e6); !(some < free/3 && much < some/3) {
 		t.Errorf("by importance, weights moved %.3g at strength 0.001, %.3g at 100, %.3g at a million", free, some, much)
 	}
 }
