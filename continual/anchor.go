@@ -101,10 +101,26 @@ func loadAnchor(w *network, st *data.Checkpoint) (*anchor, error) {
 	a, r := newAnchor(w), st.Read()
 	for i, t := range w.tensors {
 		a.center[i] = r.Floats("center."+t.Name, t.Shape...)
-		a.importance[i] = r.Floats("importance."+t.Name, t.Shape...)
-		if least := append(slices.Clone(a.importance[i]), 0); r.Err() == nil && slices.Min(least) < 0 {
-			return nil, fmt.Errorf("%w: tensor %q has an importance of %g, want none below 0", data.ErrFormat, "importance."+t.Name, slices.Min(least))
-		}
 	}
-	return a, r.Err()
+	var err error
+	if a.importance, err = loadImportance(w, st, "importance."); err == nil {
+		err = r.Err()
+	}
+	return a, err
+}
+
+// loadImportance reads a number for each weight of a network, none below zero.
+func loadImportance(w *network, st *data.Checkpoint, prefix string) (all [][]float64, err error) {
+	r := st.Read()
+	for _, t := range w.tensors {
+		v := r.Floats(prefix+t.Name, t.Shape...)
+		if r.Err() != nil {
+			return nil, r.Err()
+		}
+		if least := slices.Min(v); least < 0 {
+			return nil, fmt.Errorf("%w: tensor %q holds %g, want nothing below 0", data.ErrFormat, prefix+t.Name, least)
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }

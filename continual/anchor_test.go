@@ -53,13 +53,22 @@ func TestPenaltiesAtStrengthZero(t *testing.T) {
 	for _, hidden := range []int{0, 6} {
 		plain := FineTune{Hidden: hidden, Steps: 3, Batch: 16, Rate: 0.03, Seed: 7}
 		w := begin(t, tasks[0], plain.schooling())
-		last := map[string]*anchor{"ewc": newAnchor(w), "si": newAnchor(w)}
+		last := map[string]*anchor{"ewc": newAnchor(w), "si": newAnchor(w), "rwalk": newAnchor(w)}
+		score := make([][]float64, len(w.tensors))
 		learners := map[string]func(from *network, rows *lesson) (*network, *anchor, error){
 			"ewc": func(from *network, rows *lesson) (*network, *anchor, error) {
 				m, err := EWC{Hidden: hidden, Steps: 3, Batch: 16, Rate: 0.03, Seed: 7}.learn(ctx, from, last["ewc"], rows)
 				if err != nil {
 					return nil, nil, err
 				}
+				return m.net, m.held, nil
+			},
+			"rwalk": func(from *network, rows *lesson) (*network, *anchor, error) {
+				m, err := RWalk{Period: 2, Damping: 1e-6, Hidden: hidden, Steps: 3, Batch: 16, Rate: 0.03, Seed: 7}.learn(ctx, from, last["rwalk"], score, rows)
+				if err != nil {
+					return nil, nil, err
+				}
+				score = m.score
 				return m.net, m.held, nil
 			},
 			"si": func(from *network, rows *lesson) (*network, *anchor, error) {
@@ -267,5 +276,38 @@ func TestPathAddsUpToTheFall(t *testing.T) {
 		if coarse > 0.25 || fine > 0.02 || fine > coarse/4 {
 			t.Errorf("hidden %d: off by %.4f of the fall at rate 0.01, by %.4f at 0.001", hidden, coarse, fine)
 		}
+	}
+}
+
+// TestRWalkByHand: two stretches of one weight, with a step left over that makes a third.
+func TestRWalkByHand(t *testing.T) {
+	w := &network{tensors: []net.Tensor{{Name: "0.weight", Shape: []int{1, 1}, Values: []float32{1}}}}
+	walk := newRWalkWay(w, newPath(w, newAnchor(w), 0), RWalk{Period: 2, Damping: 0.5})
+	params := net.NewParams(0)
+	if err := params.Put(w.tensors[0]); err != nil {
+		t.Fatal(err)
+	}
+	theta := params.Get("0.weight")
+	for step, s := range []struct{ gradient, to float32 }{{2, 0.5}, {4, 0.25}, {1, 0.5}, {-2, 0.75}, {2, 0.25}} {
+		params.ZeroGradients()
+		theta.Gradient()[0] = s.gradient
+		if err := walk.gradients(step+1, params); err != nil {
+			t.Fatal(err)
+		}
+		theta.Values[0] = s.to
+		if err := walk.stepped(step+1, params); err != nil {
+			t.Fatal(err)
+		}
+	}
+	walk.stretch(params.Tensors())
+	// Squares: (4+16)/2 = 10; 0.9·(1+4)/2 + 0.1·10 = 3.25; 0.9·4 + 0.1·3.25 = 3.925.
+	// Falls: 2·0.5 + 4·0.25 = 2; −1·0.25 + 2·0.25 = 0.25; 2·0.5 = 1. Moves: −0.75, 0.5, −0.5.
+	want := 2/(10*0.5625/2+0.5) + 0.25/(3.25*0.25/2+0.5) + 1/(3.925*0.25/2+0.5)
+	if math.Abs(walk.fisher[0][0]-3.925) > 1e-12 || math.Abs(walk.score[0][0]-want) > 1e-12 {
+		t.Errorf("Fisher information %.6f, score %.6f, want 3.925 and %.6f", walk.fisher[0][0], walk.score[0][0], want)
+	}
+	unit := rwalkUnit([][]float64{{1, 4}, {2, 0}})
+	if !slices.Equal(unit[0], []float64{0.25, 1}) || !slices.Equal(unit[1], []float64{0.5, 0}) {
+		t.Errorf("brought to one: %v", unit)
 	}
 }

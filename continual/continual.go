@@ -11,6 +11,7 @@
 //	[SLCA]          features, labels    moments, a network   a head or an encoder is trained on, and no row may be kept
 //	[EWC]           features, labels    a network twice      a network is tuned on domains that share their classes, and no row may be kept
 //	[SI]            features, labels    a network twice      the same, where rows are too many to be looked at once more
+//	[RWalk]         features, labels    a network 3 times    the same; both questions at once
 //	[Replay]        features, labels    some rows            the same, where some may
 //	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
 //	[FineTune]      features, labels    a network            what is lost without any of this: the reference below

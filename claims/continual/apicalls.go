@@ -130,6 +130,7 @@ func apiCalls(seed uint64) (train, test *data.Table, err error) {
 var apiChosen = map[string]map[string]string{
 	"ewc":    {"strength": "30"},
 	"si":     {"strength": "10"},
+	"rwalk":  {"strength": "2"},
 	"replay": {"capacity": "200", "strategy": "reservoir"},
 }
 
