@@ -13,6 +13,7 @@
 //	[SI]            features, labels    a network twice      the same, where rows are too many to be looked at once more
 //	[RWalk]         features, labels    a network 3 times    the same; both questions at once
 //	[Replay]        features, labels    some rows            the same, where some may
+//	[AGEM]          features, labels    some rows            the same, where those may not be fitted, only looked at
 //	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
 //	[FineTune]      features, labels    a network            what is lost without any of this: the reference below
 //

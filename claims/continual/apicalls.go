@@ -131,6 +131,7 @@ var apiChosen = map[string]map[string]string{
 	"ewc":    {"strength": "30"},
 	"si":     {"strength": "10"},
 	"rwalk":  {"strength": "2"},
+	"agem":   {"capacity": "200", "strategy": "reservoir"},
 	"replay": {"capacity": "200", "strategy": "reservoir"},
 }
 
