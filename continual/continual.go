@@ -26,7 +26,8 @@
 //
 // Learners on sums share memory.go: exact moments of rows as a fixed map shows them, from which all else follows, so that order changes
 // nothing and forgetting leaves nothing. Learners that train share network.go: a perceptron whose outputs grow with the classes and which goes
-// on from task to task, in an order of rows of its own, to the same bits wherever it was saved in between.
+// on from task to task, in an order of rows of its own, to the same bits wherever it was saved in between; those that hold its weights share
+// anchor.go, one quadratic for all past tasks, and those that keep rows buffer.go.
 package continual
 
 import (

@@ -165,30 +165,65 @@ func apiRun(ctx context.Context, seed uint64, names []string) (o claim.Outcome, 
 	if err != nil {
 		return o, err
 	}
-	for _, name := range names {
+	for _, s := range named(continual.Methods(), names...) {
 		// The rate is that at which training on all domains at once did best on the streams for choosing.
 		flags := map[string]string{"seed": fmt.Sprint(seed), "hidden": "64", "steps": "10", "rate": "0.001"}
-		maps.Copy(flags, apiChosen[name])
-		last, err := streamed(ctx, tasks, named(continual.Methods(), name), []map[string]string{flags}, "calls", o.Extra)
+		maps.Copy(flags, apiChosen[s.Name])
+		cfg, err := s.Configure(flags)
 		if err != nil {
 			return o, err
 		}
-		o.Arms = append(o.Arms, last...)
+		run, err := protocol.Measure(ctx, s, cfg, tasks, false)
+		if err != nil {
+			return o, err
+		}
+		last, err := apiRead(run.ContinualRun, s.Name, o.Extra)
+		if err != nil {
+			return o, err
+		}
+		o.Arms = append(o.Arms, last)
 	}
 	return o, nil
 }
 
-// apiFacts are average accuracy and forgetting of every learner, with their intervals over seeds.
+// apiRead reads a learner's figures off its accuracy matrix.
+func apiRead(run metric.ContinualRun, name string, extra map[string]float64) (last float64, err error) {
+	for _, m := range []struct {
+		name    string
+		measure func([]metric.ContinualRun, ...metric.Interval) (metric.Estimate, error)
+	}{{"last", metric.LastAccuracy}, {"average", metric.AverageIncrementalAccuracy}, {"forgetting from max", metric.ForgettingFromMax}, {"in domains not yet learned", metric.UnseenTransfer}} {
+		v, err := m.measure([]metric.ContinualRun{run})
+		if err != nil {
+			return 0, err
+		}
+		if extra[name+": "+m.name] = v.Value; m.name == "last" {
+			last = v.Value
+		}
+	}
+	for i, row := range run.Accuracy {
+		extra[name+": in the domain just learned"] += row[i] / float64(len(run.Accuracy))
+	}
+	return last, nil
+}
+
+// apiFacts are the learners' figures with their intervals over seeds, and how much of plain tuning's forgetting each one is spared.
 func apiFacts(outcomes []claim.Outcome) (facts []claim.Fact) {
-	for _, name := range slices.Sorted(maps.Keys(outcomes[0].Extra)) {
-		if strings.HasSuffix(name, ": last") {
-			continue // they are the arms
+	const forgetting = ": forgetting from max"
+	columns := map[string][]float64{}
+	for _, o := range outcomes {
+		for name, v := range o.Extra {
+			learner, figure, _ := strings.Cut(name, ":")
+			if figure == " last" {
+				continue // they are the arms
+			}
+			columns[name] = append(columns[name], v)
+			if plain := o.Extra["finetune"+forgetting]; ":"+figure == forgetting && learner != "finetune" && plain > 0 {
+				columns[learner+": share of finetune's forgetting spared"] = append(columns[learner+": share of finetune's forgetting spared"], 1-v/plain)
+			}
 		}
-		var column []float64
-		for _, o := range outcomes {
-			column = append(column, o.Extra[name])
-		}
-		m, err := metric.Mean(column)
+	}
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		m, err := metric.Mean(columns[name])
 		if err != nil {
 			continue // one seed has no interval, and a claim is refused then
 		}
