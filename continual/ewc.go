@@ -35,7 +35,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Source:  kirkpatrick2017overcoming, eq. (3); huszar2018note for latest; weyssow2023usage for the comparison.
 // Claim:   claims/continual/ewc.go.
 type EWC struct {
-	// Strength weighs the penalty; 1 trusts a row of an earlier task as much as one of this. The diagonal leaves out how weights act together, so more is usual: the paper's λ.
+	// Strength weighs the penalty; 1 counts each earlier task as much as this one. The diagonal leaves out how weights act together, so more is usual: the paper's λ.
 	Strength float64 `default:"30" range:"(0,1e12]"`
 	// Strategy says where the penalties stand: separate has each around the weights that its own task left, as in the paper; latest moves all to those of the last task, which earlier penalties have shaped already, and on quadratic losses gives what all tasks at once would.
 	Strategy string `default:"separate" enum:"separate,latest"`
