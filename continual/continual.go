@@ -9,7 +9,11 @@
 //	[FeCAM]         features, labels    sums a class         classes spread differently, with many rows each
 //	[APER]          features, labels    sums, an adapter     the first task is large and like those to come
 //	[SLCA]          features, labels    moments, a network   a head or an encoder is trained on, and no row may be kept
+//	[EWC]           features, labels    a network twice      a network is tuned on domains that share their classes, and no row may be kept
+//	[SI]            features, labels    a network twice      the same, where rows are too many to be looked at once more
+//	[RWalk]         features, labels    a network 3 times    the same; both questions at once
 //	[Replay]        features, labels    some rows            the same, where some may
+//	[AGEM]          features, labels    some rows            the same, where those may not be fitted, only looked at
 //	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
 //	[FineTune]      features, labels    a network            what is lost without any of this: the reference below
 //
@@ -22,7 +26,8 @@
 //
 // Learners on sums share memory.go: exact moments of rows as a fixed map shows them, from which all else follows, so that order changes
 // nothing and forgetting leaves nothing. Learners that train share network.go: a perceptron whose outputs grow with the classes and which goes
-// on from task to task, in an order of rows of its own, to the same bits wherever it was saved in between.
+// on from task to task, in an order of rows of its own, to the same bits wherever it was saved in between; those that hold its weights share
+// anchor.go, one quadratic for all past tasks, and those that keep rows buffer.go.
 package continual
 
 import (

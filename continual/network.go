@@ -37,6 +37,8 @@ type schooling struct {
 	// extra, when set, adds to the loss, for methods that hold weights near where they were. params are the network's own,
 	// logits the outputs for the batch, x its inputs.
 	extra func(g *net.Graph, params *net.Params, x, logits *net.Node) *net.Node
+	// gradients and stepped, when set, are the hooks of [net.Loop]: they see every step, and may change gradients and weights.
+	gradients, stepped func(step int, params *net.Params) error
 	// own masks the loss to outputs from this one on: those of a task's own classes.
 	own int
 }
@@ -206,6 +208,7 @@ func (w *network) learn(ctx context.Context, rows *lesson, s schooling) error {
 			loop.Optimiser.Groups = append(loop.Optimiser.Groups, net.Group{Pattern: t.Name, Rate: s.slow})
 		}
 	}
+	loop.Gradients, loop.Stepped = s.gradients, s.stepped
 	loop.Progress = func(p net.Progress) bool { method.Progress(ctx, p.Epoch, p.Epochs); return true }
 	trainer, err := net.NewTrainer(loop, params, net.Task{Rows: len(rows.labels), Build: func(g *net.Graph, n int) (*net.Node, func(net.Batch)) {
 		in, labels := g.Input(n, rows.d), g.Ints(n)

@@ -89,3 +89,34 @@ func TestReplayHerding(t *testing.T) {
 		t.Errorf("kept %v, want 2 and 3.5 (%v)", x, err)
 	}
 }
+
+// TestReplayOfEverythingIsCumulative: with room for all rows, each task is learned together with all earlier ones, to the bit.
+func TestReplayOfEverythingIsCumulative(t *testing.T) {
+	all := rows(t, 3, 120, 4, 4) // classes of one size, so that none is repeated
+	first, second := byClass(all, "0", "1"), byClass(all, "2", "3")
+	for _, strategy := range []string{"balanced", "reservoir", "herding"} {
+		kept, err := continual.Replay{Capacity: 1000, Strategy: strategy, Steps: 3, Seed: 5}.Fit(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := kept.Update(t.Context(), second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := continual.FineTune{Steps: 3, Seed: 5}.Fit(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := plain.Update(t.Context(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"net.0.weight", "net.0.bias"} {
+			x, errX := a.State().Tensors[name].Float64s()
+			y, errY := b.State().Tensors[name].Float64s()
+			if errX != nil || errY != nil || !slices.Equal(x, y) {
+				t.Errorf("%s: %s differs from training on all rows so far: %v %v", strategy, name, errX, errY)
+			}
+		}
+	}
+}
