@@ -109,14 +109,14 @@ function svg(width, height, shapes) {
 
 function drift(g) {
   const points = evidence.get(chosen) || []
-  const w = 640, h = 140, low = Math.min(-1, ...points.map(p => p.value)), high = Math.max(g.stream.threshold * 1.15, ...points.map(p => p.value))
+  const w = 640, h = 160, low = Math.min(-1, ...points.map(p => p.value)), high = Math.max(g.stream.threshold * 1.15, ...points.map(p => p.value))
   const y = v => h - 18 - (v - low) / (high - low) * (h - 28)
   const t0 = points[0]?.at || 0, t1 = Math.max(points.at(-1)?.at || 1, t0 + 60e3)
   const path = points.map((p, i) => `${i ? 'L' : 'M'}${(40 + (p.at - t0) / (t1 - t0) * (w - 50)).toFixed(1)} ${y(p.value).toFixed(1)}`).join('')
   $('drift').replaceChildren(svg(w, h, [
     ['line', {x1: 40, x2: w - 10, y1: y(g.stream.threshold), y2: y(g.stream.threshold), class: 'line'}],
     ['text', {x: 36, y: y(g.stream.threshold) + 4, 'text-anchor': 'end'}, g.stream.threshold.toFixed(1)],
-    ['text', {x: 36, y: y(0) + 4, 'text-anchor': 'end'}, '0'],
+    ...(Math.abs(y(0) - y(g.stream.threshold)) > 16 ? [['text', {x: 36, y: y(0) + 4, 'text-anchor': 'end'}, '0']] : []),
     ['path', {d: path + (points.length === 1 ? 'h4' : ''), class: 'curve'}],
     ['text', {x: w - 10, y: h - 2, 'text-anchor': 'end'}, Math.round((t1 - t0) / 1000) + ' s'],
   ]))
@@ -185,7 +185,7 @@ function scores(list) {
     g.high = b.high; g.seen += b.seen / seen; g.usual += b.usual / usual
   })
   const w = 640, h = 160, step = (w - 20) / groups.length, top = Math.max(...groups.map(g => Math.max(g.seen, g.usual))), shapes = []
-  const y = share => h - 20 - share / top * (h - 34)
+  const y = share => h - 20 - share / top * (h - 40)
   let limit = 10 + groups.length * step
   groups.forEach((g, i) => {
     const x = 10 + i * step
@@ -194,7 +194,7 @@ function scores(list) {
     if (g.seen) shapes.push(['rect', {x: x + 1, width: Math.max(1, step - 2), y: y(g.seen), height: h - 20 - y(g.seen), class: g.low > list.threshold ? 'bar odd' : 'bar'}])
   })
   shapes.push(['path', {d: groups.map((g, i) => `${i ? 'L' : 'M'}${10 + i * step} ${y(g.usual)}H${10 + (i + 1) * step}`).join(''), class: 'outline'}])
-  shapes.push(['line', {x1: limit, x2: limit, y1: 12, y2: h - 20, class: 'line'}], ['text', {x: limit, y: 9, 'text-anchor': limit > w / 2 ? 'end' : 'start'}, 'threshold ' + short(list.threshold)])
+  shapes.push(['line', {x1: limit, x2: limit, y1: 17, y2: h - 20, class: 'line'}], ['text', {x: limit, y: 13, 'text-anchor': limit > w / 2 ? 'end' : 'start'}, 'threshold ' + short(list.threshold)])
   shapes.push(['text', {x: 10, y: h - 4}, short(groups[0].low)], ['text', {x: w - 10, y: h - 4, 'text-anchor': 'end'}, short(groups.at(-1).high)])
   $('scores').replaceChildren(svg(w, h, shapes))
 }
