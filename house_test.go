@@ -26,7 +26,7 @@ type storey struct {
 
 // storeys: a package imports lower floors only.
 var storeys = []storey{
-	{0, "internal/num internal/decimal docs"},
+	{0, "internal/num internal/decimal internal/browser docs"},
 	{1, "data internal/net internal/graph internal/part internal/rank"},
 	{1.3, "data/rows data/atomic internal/onnx"},
 	{1.6, "data/internal/*"},

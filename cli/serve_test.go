@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"context"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,58 +72,5 @@ func TestServeEndsWellAtSIGTERM(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "msg=stopped") {
 		t.Errorf("%s", log.String())
-	}
-}
-
-// The live page's script fills the page from the routes, in a real browser: rows judged, drift, and the refused row that waits for a label.
-func TestLivePageInABrowser(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium here to open the page with")
-	}
-	fixture(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	cmd := exec.Command(filepath.Join(program(t), "gimbal"), "serve", "g.gimbal", "--http", address, "--grpc", "off", "--state-dir", "live")
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Signal(syscall.SIGTERM)
-	row := `{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[900,900,900,900]}]}`
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		r, err := http.Post("http://"+address+"/v2/models/g/infer", "application/json", strings.NewReader(row))
-		if err == nil {
-			r.Body.Close()
-			if r.StatusCode != 200 {
-				t.Fatalf("status %d: %s", r.StatusCode, log.String())
-			}
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not answer: %s", log.String())
-		}
-	}
-	time.Sleep(1500 * time.Millisecond) // the history writes once a second
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	dom, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+t.TempDir(),
-		"--virtual-time-budget=6000", "--timeout=20000", "--dump-dom", "http://"+address+"/").Output()
-	if err != nil {
-		t.Skipf("the browser does not run here: %v", err)
-	}
-	for _, want := range []string{"1 guard at work.", `<dd class="number">1</dd>`, "100.0 %", "refused", "a 900", `<button>Teach</button>`, `<svg viewBox="0 0 640 160"`} {
-		if !strings.Contains(string(dom), want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
-	if t.Failed() {
-		t.Logf("%s", dom)
 	}
 }

@@ -1,11 +1,15 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,10 +102,13 @@ func query(r *http.Request, name string, normal, least, most int64) (int64, erro
 type histogramList struct {
 	Step   string          `json:"step"`
 	Slices []history.Slice `json:"slices"`
+	// Of scores only.
+	Reference []history.Bin `json:"reference,omitempty" doc:"of the rows that the guard is calibrated on"`
+	Threshold *float64      `json:"threshold,omitempty" doc:"the largest score that is accepted"`
 }
 
 // getHistogram answers with histograms over the last hours, of scores or p-values.
-func (s *Server) getHistogram(w http.ResponseWriter, r *http.Request, of func(ctx context.Context, model string, from, to time.Time, step time.Duration) ([]history.Slice, error)) error {
+func (s *Server) getHistogram(w http.ResponseWriter, r *http.Request, scores bool, of func(ctx context.Context, model string, from, to time.Time, step time.Duration) ([]history.Slice, error)) error {
 	m, err := s.recorded(r)
 	if err != nil {
 		return err
@@ -112,20 +119,26 @@ func (s *Server) getHistogram(w http.ResponseWriter, r *http.Request, of func(ct
 	}
 	step := time.Duration(hours) * time.Hour / 24
 	now := time.Now()
-	slices, err := of(r.Context(), m.name, now.Add(-time.Duration(hours)*time.Hour), now.Add(time.Minute), step)
+	spans, err := of(r.Context(), m.name, now.Add(-time.Duration(hours)*time.Hour), now.Add(time.Minute), step)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, histogramList{step.String(), append([]history.Slice{}, slices...)})
+	out := histogramList{Step: step.String(), Slices: append([]history.Slice{}, spans...)}
+	if scores {
+		g := m.keeper.Guard()
+		limit := g.Threshold()
+		out.Reference, out.Threshold = history.ScoreBins(g.CalibrationScores(), limit), &limit
+	}
+	writeJSON(w, http.StatusOK, out)
 	return nil
 }
 
 func (s *Server) getScores(w http.ResponseWriter, r *http.Request) error {
-	return s.getHistogram(w, r, s.history().Scores)
+	return s.getHistogram(w, r, true, s.history().Scores)
 }
 
 func (s *Server) getPValues(w http.ResponseWriter, r *http.Request) error {
-	return s.getHistogram(w, r, s.history().PValues)
+	return s.getHistogram(w, r, false, s.history().PValues)
 }
 
 // history is the server's, or a nil one whose methods nobody calls: [Server.recorded] refuses first.
@@ -138,8 +151,10 @@ type keptDecision struct {
 }
 
 type keptValue struct {
-	Column string  `json:"column"`
-	Value  float64 `json:"value"`
+	Column     string  `json:"column"`
+	Value      float64 `json:"value"`
+	Usual      float64 `json:"usual" doc:"the column's mean in the nearest class"`
+	Deviations float64 `json:"deviations" doc:"from there, in standard deviations within classes"`
 }
 
 type decisionList struct {
@@ -176,18 +191,79 @@ func (s *Server) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := decisionList{[]keptDecision{}}
+	out, g := decisionList{[]keptDecision{}}, m.keeper.Guard()
 	for _, d := range list {
 		k := keptDecision{Decision: d, Values: []keptValue{}}
-		for j, v := range d.X[:min(shown, len(d.X))] {
-			name := fmt.Sprintf("x%d", j+1)
-			if m.columns != nil {
-				name = m.columns[j]
-			}
-			k.Values = append(k.Values, keptValue{name, float64(v)})
+		row, err := data.NewTable(1, len(d.X), d.X)
+		if err != nil {
+			return err
+		}
+		odd, err := g.StandOut(row, shown)
+		if err != nil { // kept by a guard of another width, which the file held before
+			odd = [][]guard.Deviation{nil}
+		}
+		for _, v := range odd[0] {
+			k.Values = append(k.Values, keptValue{g.ColumnName(v.Column), v.Value, v.Usual, v.Deviations})
 		}
 		out.Decisions = append(out.Decisions, k)
 	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}
+
+// columnShift is what refused rows have in common in a column.
+type columnShift struct {
+	Column     string  `json:"column"`
+	Rows       int     `json:"rows" doc:"refused rows in which it is among the eight columns that stand out"`
+	Deviations float64 `json:"deviations" doc:"mean of those rows, in standard deviations within classes"`
+}
+
+type columnList struct {
+	Rows    int           `json:"rows" doc:"refused rows that were looked at, the newest"`
+	Columns []columnShift `json:"columns"`
+}
+
+// getColumns tells which columns stand out in the rows that were refused lately.
+func (s *Server) getColumns(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.recorded(r)
+	if err != nil {
+		return err
+	}
+	list, err := s.options.History.Queue(r.Context(), m.name, 0, 200)
+	if err != nil {
+		return err
+	}
+	g := m.keeper.Guard()
+	out, sums := columnList{Columns: []columnShift{}}, map[int]*columnShift{}
+	for _, d := range list {
+		if d.Accept || len(d.X) != g.Dim() {
+			continue
+		}
+		row, err := data.NewTable(1, len(d.X), d.X)
+		if err != nil {
+			return err
+		}
+		odd, err := g.StandOut(row, shown)
+		if err != nil {
+			return err
+		}
+		out.Rows++
+		for _, v := range odd[0] {
+			if sums[v.Column] == nil {
+				sums[v.Column] = &columnShift{Column: g.ColumnName(v.Column)}
+			}
+			c := sums[v.Column]
+			c.Rows++
+			c.Deviations += (v.Deviations - c.Deviations) / float64(c.Rows)
+		}
+	}
+	for _, j := range slices.Sorted(maps.Keys(sums)) {
+		out.Columns = append(out.Columns, *sums[j])
+	}
+	slices.SortStableFunc(out.Columns, func(a, b columnShift) int {
+		return cmp.Compare(math.Abs(b.Deviations)*float64(b.Rows), math.Abs(a.Deviations)*float64(a.Rows))
+	})
+	out.Columns = out.Columns[:min(len(out.Columns), 12)]
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }

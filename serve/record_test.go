@@ -59,7 +59,7 @@ func TestRefusedRowsAreKeptLabelledAndTaught(t *testing.T) {
 	}
 	var kept decisionList
 	get("/v1/models/g/decisions?order=unfamiliar", &kept)
-	if len(kept.Decisions) == 0 || kept.Decisions[0].Accept || len(kept.Decisions[0].Values) != 3 || kept.Decisions[0].Values[2].Value != 92 {
+	if len(kept.Decisions) == 0 || kept.Decisions[0].Accept || len(kept.Decisions[0].Values) != 3 || kept.Decisions[0].Values[0].Column != "x3" || kept.Decisions[0].Values[0].Value != 92 || kept.Decisions[0].Values[0].Deviations < 50 {
 		t.Fatalf("kept %+v", kept)
 	}
 	id := kept.Decisions[0].ID
@@ -75,6 +75,19 @@ func TestRefusedRowsAreKeptLabelledAndTaught(t *testing.T) {
 		if rows != 6 {
 			t.Errorf("%s count %d rows, want 6", path, rows)
 		}
+		reference, refused := int64(0), int64(0)
+		for _, b := range list.Reference {
+			reference, refused = reference+b.Rows, refused+b.Refused
+		}
+		g := x.list()[0].keeper.Guard()
+		if _, kept := g.Rows(); path == "scores" && (reference != int64(kept) || float64(refused) > g.Alpha()*float64(kept) || *list.Threshold != g.Threshold()) {
+			t.Errorf("the reference of scores has %d rows, %d refused, of %d", reference, refused, kept)
+		}
+	}
+	var odd columnList
+	get("/v1/models/g/columns", &odd)
+	if odd.Rows != 6 || len(odd.Columns) != 3 || odd.Columns[0].Column != "x3" || odd.Columns[0].Rows != 6 || odd.Columns[0].Deviations < 15 {
+		t.Errorf("columns that stand out: %+v", odd)
 	}
 	var said labelAnswer
 	if status, body := x.post(t, fmt.Sprintf("/v1/models/g/decisions/%d/label", id), labelBody{"owl"}, &said); status != 200 || !slices.Contains(said.Classes, "owl") {

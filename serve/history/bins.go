@@ -1,6 +1,10 @@
 package history
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // Kinds of histograms.
 const (
@@ -55,4 +59,27 @@ func edges(kind int, bin int64) (low, high float64) {
 		return float64(bin) / pBins, float64(bin+1) / pBins
 	}
 	return scoreEdges(bin)
+}
+
+// ScoreBins counts scores in the bins of [History.Scores], so that both can be laid over each other; those beyond the threshold are refused.
+func ScoreBins(scores []float64, threshold float64) []Bin {
+	counts := map[int64]*Bin{}
+	for _, v := range scores {
+		k := scoreBin(v)
+		b := counts[k]
+		if b == nil {
+			b = &Bin{}
+			b.Low, b.High = scoreEdges(k)
+			counts[k] = b
+		}
+		b.Rows++
+		if v > threshold {
+			b.Refused++
+		}
+	}
+	out := make([]Bin, 0, len(counts))
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, *counts[k])
+	}
+	return out
 }
