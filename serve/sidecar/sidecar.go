@@ -42,7 +42,7 @@ type Config struct {
 	Closed bool
 	// MaxBody bounds the bytes of a request or an answer that is looked into; larger ones cannot be judged. Default 64 MiB.
 	MaxBody int64
-	// Timeout bounds how long the model server may take for an inference. Default 60 s.
+	// Timeout bounds how long the model server may take for an inference, and a client to take a piece of an answer. Default 60 s.
 	Timeout time.Duration
 	// Told is called with what was judged, for a history of it; it must not wait. The request is its ID, which may be empty.
 	Told func(model, request string, in *data.Table, ds []guard.Decision)
@@ -176,6 +176,7 @@ func (s *Sidecar) wants(model string) bool {
 
 // ServeHTTP passes a request to the model server.
 func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = newImpatient(w, s.config.Timeout)
 	name := s.model(r)
 	if name == "" {
 		s.proxy.ServeHTTP(w, r)
