@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 	"github.com/gimbal-ml/gimbal/serve/oip/inference"
 )
@@ -57,7 +58,7 @@ var rpcRoles = map[string]Role{
 func (s *Server) intercept(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (response any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errInternal, p)
+			err = fmt.Errorf("%w: %v", merge.ErrInternal, p)
 		}
 		if err != nil {
 			err = s.failRPC(info.FullMethod, err)

@@ -445,8 +445,8 @@ func TestGracefulStop(t *testing.T) {
 	x := start(t, Options{Models: []string{small(t)}})
 	m, _ := x.model("g", "")
 	began, finish := make(chan struct{}, 2), make(chan struct{})
-	plain := m.merge.answer
-	m.merge.answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
+	plain := m.merge.Answer
+	m.merge.Answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
 		began <- struct{}{}
 		<-finish
 		return plain(ctx, in, what)
@@ -632,8 +632,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	x := start(t, Options{Models: []string{small(t)}, MaxRequests: 1})
 	m, _ := x.model("g", "")
 	began, finish := make(chan struct{}), make(chan struct{})
-	plain := m.merge.answer
-	m.merge.answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
+	plain := m.merge.Answer
+	m.merge.Answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
 		close(began)
 		<-finish
 		return plain(ctx, in, what)

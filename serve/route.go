@@ -17,6 +17,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -90,7 +91,7 @@ func (s *Server) serve(route route) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				s.fail(w, r, fmt.Errorf("%w: %v", errInternal, p))
+				s.fail(w, r, fmt.Errorf("%w: %v", merge.ErrInternal, p))
 			}
 		}()
 		err := s.trusted(r)

@@ -127,7 +127,7 @@ func TestSoak(t *testing.T) {
 	for range 200 { // goroutines end a moment after what they served
 		stacks := make([]byte, 1<<20)
 		left = string(stacks[:runtime.Stack(stacks, true)])
-		if !slices.ContainsFunc([]string{"serve.(*Server)", "serve.(*merger)", "live.(*Guard)", "history.(*History)"}, func(name string) bool { return strings.Contains(left, name) }) {
+		if !slices.ContainsFunc([]string{"serve.(*Server)", "merge.(*Queue", "live.(*Guard)", "history.(*History)"}, func(name string) bool { return strings.Contains(left, name) }) {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -102,7 +102,7 @@ func TestSoak(t *testing.T) {
 	for range 100 { // goroutines end a moment after what they served
 		stacks := make([]byte, 1<<20)
 		left = string(stacks[:runtime.Stack(stacks, true)])
-		ours := slices.ContainsFunc([]string{"sidecar.(*Sidecar)", "sidecar.(*batcher)", "live.(*Guard)", "history.(*History)"}, func(name string) bool { return strings.Contains(left, name) })
+		ours := slices.ContainsFunc([]string{"sidecar.(*Sidecar)", "merge.(*Queue", "live.(*Guard)", "history.(*History)"}, func(name string) bool { return strings.Contains(left, name) })
 		if !ours {
 			return
 		}
