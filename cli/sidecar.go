@@ -311,6 +311,11 @@ func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *k
 			err = errors.Join(err, k.close())
 		}
 	}()
+	if o.state != "" { // the history may lie in it
+		if err := os.MkdirAll(o.state, 0o700); err != nil {
+			return k, err
+		}
+	}
 	if o.history != "" {
 		if k.history, err = history.Open(ctx, o.history, history.Config{}); err != nil {
 			return k, err
