@@ -526,6 +526,7 @@ func TestHotReload(t *testing.T) {
 			}
 		}
 	}
+	wait("an answer of the first version", func() bool { mutex.Lock(); defer mutex.Unlock(); return len(versions) == 1 })
 	saveGuard(t, path, next)
 	wait("the new version", func() bool { mutex.Lock(); defer mutex.Unlock(); return len(versions) == 2 })
 	second, _ := x.model("g", "")
