@@ -40,7 +40,7 @@ var storeys = []storey{
 	{6.1, "claims/*"},
 	{6.2, "claims"},
 	{6.5, "internal/demo"},
-	{6.6, "serve/oip serve/journal"},
+	{6.6, "serve/oip serve/journal serve/merge"},
 	{6.65, "serve/live serve/oip/*"},
 	{6.7, "serve/*"},
 	{6.8, "serve"},

@@ -85,14 +85,10 @@ func secret(path string) ([]byte, error) {
 	if len(key) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	private, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600) // whose permissions what replaces it keeps
-	if err != nil {
-		return nil, err
-	}
-	if err := private.Close(); err != nil {
+	if err := atomic.Private(path); err != nil {
 		return nil, err
 	}
 	key = make([]byte, 32)

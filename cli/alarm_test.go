@@ -186,6 +186,11 @@ func TestServeMailsAlarms(t *testing.T) {
 	}
 	leave := letter("Subject: Drift alarm: mail", "image/svg+xml", "List-Unsubscribe-Post: List-Unsubscribe=One-Click", base64.StdEncoding.EncodeToString([]byte("<svg"))[:4])
 	page("POST", leave, url.Values{"List-Unsubscribe": {"One-Click"}}, 200, "No more")
+	for _, name := range []string{"kept/subscribers.json", "kept/alarm.key", "kept/history.sqlite"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is open to others: %v, %v", name, info, err)
+		}
+	}
 	if b, err := os.ReadFile("kept/subscribers.json"); err != nil || strings.Contains(string(b), "ann") {
 		t.Errorf("who left is still there: %s, %v", b, err)
 	}

@@ -119,3 +119,88 @@ func TestDeploymentFiles(t *testing.T) {
 		t.Errorf("documents %v", kinds)
 	}
 }
+
+// kubernetesFields are the fields of the API (apps/v1, v1) that the example uses, by the kind of object that they are of.
+var kubernetesFields = map[string]string{
+	"":                           "apiVersion kind metadata spec",
+	"metadata":                   "name labels annotations",
+	"Deployment.spec":            "replicas strategy selector template",
+	"strategy":                   "type",
+	"Deployment.selector":        "matchLabels",
+	"template":                   "metadata spec",
+	"template.spec":              "terminationGracePeriodSeconds securityContext containers volumes",
+	"pod.securityContext":        "runAsNonRoot runAsUser fsGroup seccompProfile",
+	"seccompProfile":             "type",
+	"containers":                 "name image args ports livenessProbe readinessProbe resources securityContext volumeMounts",
+	"containers.ports":           "name containerPort",
+	"livenessProbe":              "httpGet",
+	"readinessProbe":             "httpGet periodSeconds",
+	"httpGet":                    "path port",
+	"resources":                  "requests limits",
+	"requests":                   "cpu memory storage",
+	"limits":                     "memory",
+	"securityContext":            "allowPrivilegeEscalation readOnlyRootFilesystem capabilities",
+	"capabilities":               "drop",
+	"volumeMounts":               "name mountPath readOnly",
+	"volumes":                    "name configMap persistentVolumeClaim",
+	"configMap":                  "name",
+	"persistentVolumeClaim":      "claimName",
+	"Service.spec":               "selector ports",
+	"Service.ports":              "name port targetPort",
+	"PersistentVolumeClaim.spec": "accessModes resources",
+}
+
+// A cluster refuses fields that it does not know, or drops them in silence: every one is known where it stands.
+func TestKubernetesFields(t *testing.T) {
+	text, err := os.ReadFile("../deploy/kubernetes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := 0
+	var walk func(kind, at string, v any)
+	walk = func(kind, at string, v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(kind, at, e)
+			}
+		case map[string]any:
+			if slices.Contains([]string{"labels", "annotations", "matchLabels"}, at) || kind == "Service" && at == "selector" {
+				return // names of the user's own
+			}
+			known, ok := kubernetesFields[kind+"."+at]
+			if !ok {
+				known = kubernetesFields[at]
+			}
+			for name, value := range v {
+				fields++
+				if !slices.Contains(strings.Fields(known), name) {
+					t.Errorf("%s: %s has no field %s", kind, at, name)
+				}
+				next := name
+				switch {
+				case at == "template" && name == "spec":
+					next = "template.spec"
+				case at == "template.spec" && name == "securityContext":
+					next = "pod.securityContext"
+				case at == "containers" && name == "ports":
+					next = "containers.ports"
+				}
+				walk(kind, next, value)
+			}
+		}
+	}
+	for docs := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var next map[string]any
+		if err := docs.Decode(&next); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		kind, _ := next["kind"].(string)
+		walk(kind, "", next)
+	}
+	if fields < 50 {
+		t.Errorf("only %d fields were looked at", fields)
+	}
+}

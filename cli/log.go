@@ -8,8 +8,8 @@ import (
 
 // addLog adds the flags of commands that keep a log.
 func addLog(cmd *cobra.Command, form, level *string) {
-	cmd.Flags().StringVar(form, "log", "text", "form of the log: `text` or json")
-	cmd.Flags().StringVar(level, "log-level", "info", "what is logged: `debug`, info, warn or error")
+	cmd.Flags().StringVar(form, "log", "text", "`FORM` of the log: text or json")
+	cmd.Flags().StringVar(level, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error")
 }
 
 // newLogger is a log on standard error.

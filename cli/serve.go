@@ -134,7 +134,7 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 	where := o.history
 	if where == "" && o.state != "" {
 		where = filepath.Join(o.state, "history.sqlite")
-		if err := os.MkdirAll(o.state, 0o755); err != nil {
+		if err := os.MkdirAll(o.state, 0o700); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/gimbal-ml/gimbal/serve"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
-	"github.com/gimbal-ml/gimbal/serve/live"
 	"github.com/gimbal-ml/gimbal/serve/sidecar"
 	"github.com/gimbal-ml/gimbal/serve/telemetry"
 )
@@ -54,8 +53,8 @@ named by --inputs or --outputs, side by side.
 While the model server works the guard judges the same rows. An inference that cannot be judged passes without a judgement, and the
 header Gimbal-Unscored says why; with --fail-closed it is refused.
 
-With --state-dir all rows are watched for drift, over restarts and whatever happens to the process; the folder belongs to one process
-at a time. --history keeps what was refused, and histograms of all scores, in an SQLite file or a PostgreSQL database;
+All rows are watched for drift; with --state-dir over restarts, whatever happens to the process. The folder belongs to one process at
+a time. --history keeps what was refused, and histograms of all scores, in an SQLite file or a PostgreSQL database;
 --alarm-webhook tells a URL when the drift alarm rings (signed when GIMBAL_WEBHOOK_KEY is set), and --alarm-mail whoever asked for it on
 the page /alarms of --admin and confirmed it by a link. Metrics for Prometheus are at
 /metrics of --admin; traces of HTTP requests and metrics go to an OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names. At SIGTERM requests under way are answered, then it ends.`,
@@ -156,13 +155,13 @@ func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
-	sent, err := telemetry.FromEnv(os.Getenv, fmt.Sprint(versions()[0].value), k.gauges)
+	sent, err := telemetry.FromEnv(os.Getenv, fmt.Sprint(versions()[0].value), k.guard.Gauges)
 	if err != nil {
 		return err
 	}
 	defer flush(sent, o.log)
 	c := sidecar.Config{
-		Judge: k.judge, Width: saved.Dim(), Models: o.models, Inputs: o.inputs, Outputs: o.outputs, Headers: o.headers, Closed: o.closed,
+		Judge: k.guard.Judge, Width: saved.Dim(), Models: o.models, Inputs: o.inputs, Outputs: o.outputs, Headers: o.headers, Closed: o.closed,
 		MaxBody: o.maxBody, Timeout: o.timeout, Told: k.told, Log: o.log,
 	}
 	var secure *tls.Config
@@ -293,19 +292,17 @@ func (s *sidecarServers) run(ctx context.Context) (err error) {
 	return err
 }
 
-// keeper is what a sidecar knows of before and after.
-type keeper struct {
+// keeping is what a sidecar knows of before and after.
+type keeping struct {
 	name    string
 	log     *slog.Logger
-	guard   *guard.Guard
-	live    *live.Guard      // nil without a state folder
+	guard   *serve.Watched
 	history *history.History // nil without
 	alarm   *alarm.Notifier  // nil without
-	bell    *serve.Bell      // with a state folder
 }
 
-func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *keeper, err error) {
-	k = &keeper{name: "sidecar", log: o.log, guard: g}
+func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *keeping, err error) {
+	k = &keeping{name: "sidecar", log: o.log}
 	if len(o.models) == 1 {
 		k.name = o.models[0]
 	}
@@ -314,12 +311,9 @@ func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *k
 			err = errors.Join(err, k.close())
 		}
 	}()
-	if o.state != "" {
-		if k.live, err = live.Open(o.state, e.specs, g, live.Config{}); err != nil {
+	if o.state != "" { // the history may lie in it
+		if err := os.MkdirAll(o.state, 0o700); err != nil {
 			return k, err
-		}
-		if r := k.live.Recovered(); r.Records > 0 || r.Cut > 0 {
-			o.log.Info("state taken up", "folder", o.state, "commands", r.Records, "torn_bytes", r.Cut)
 		}
 	}
 	if o.history != "" {
@@ -330,15 +324,13 @@ func (o *sidecarOptions) keep(ctx context.Context, e *env, g *guard.Guard) (k *k
 	if k.alarm, err = o.alarms.open(o.state); err != nil {
 		return k, err
 	}
-	if k.live != nil {
-		k.bell = serve.NewBell(k.name, k.live.Status(), k.history, k.alarm, k.log)
-	}
-	return k, nil
+	k.guard, err = serve.Watch(k.name, o.state, e.specs, g, k.history, k.alarm, k.log)
+	return k, err
 }
 
-func (k *keeper) close() (err error) {
-	if k.live != nil {
-		err = k.live.Close()
+func (k *keeping) close() (err error) {
+	if k.guard != nil {
+		err = k.guard.Close()
 	}
 	if k.history != nil {
 		err = errors.Join(err, k.history.Close())
@@ -349,34 +341,17 @@ func (k *keeper) close() (err error) {
 	return err
 }
 
-// judge judges rows and, with a state folder, watches them. What cannot be written down is judged all the same.
-func (k *keeper) judge(in *data.Table) ([]guard.Decision, error) {
-	if k.live == nil {
-		return k.guard.Decide(in)
-	}
-	seen, err := k.live.Observe(in)
-	if err != nil && seen.Decisions != nil {
-		k.log.Error("rows not written down", "error", err)
-		err = nil
-	}
-	if err != nil || seen.Decisions == nil {
-		return seen.Decisions, err
-	}
-	k.bell.Look(seen.Status)
-	return seen.Decisions, nil
-}
-
-func (k *keeper) told(model, request string, in *data.Table, ds []guard.Decision) {
+func (k *keeping) told(model, request string, in *data.Table, ds []guard.Decision) {
 	if k.history != nil {
 		k.history.Decisions(model, request, in, ds)
 	}
 }
 
 // admin answers for metrics and health.
-func (k *keeper) admin(counted []*sidecar.Sidecar) http.Handler {
+func (k *keeping) admin(counted []*sidecar.Sidecar) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		if k.live != nil && k.live.Failed() != nil {
+		if k.guard.Failed() != nil {
 			http.Error(w, "judging, but the state cannot be written down", http.StatusServiceUnavailable)
 			return
 		}
@@ -395,11 +370,11 @@ func (k *keeper) admin(counted []*sidecar.Sidecar) http.Handler {
 	return mux
 }
 
-func (k *keeper) writeMetrics(w io.Writer, counted []*sidecar.Sidecar) error {
+func (k *keeping) writeMetrics(w io.Writer, counted []*sidecar.Sidecar) error {
 	if err := sidecar.WriteMetrics(w, counted...); err != nil {
 		return err
 	}
-	for _, m := range k.gauges() {
+	for _, m := range k.guard.Gauges() {
 		kind := "gauge"
 		if m.Total {
 			kind = "counter"
@@ -410,25 +385,4 @@ func (k *keeper) writeMetrics(w io.Writer, counted []*sidecar.Sidecar) error {
 		}
 	}
 	return nil
-}
-
-// gauges say how the guard and its stream stand.
-func (k *keeper) gauges() []telemetry.Metric {
-	g := k.guard
-	if k.live != nil {
-		g = k.live.Guard()
-	}
-	rows, _ := g.Rows()
-	about := map[string]any{"gimbal.model": k.name}
-	list := []telemetry.Metric{
-		{Name: "gimbal.threshold", Help: "Largest score that is accepted.", Value: g.Threshold(), Attributes: about},
-		{Name: "gimbal.state.rows", Help: "Rows that the guard learned from.", Value: float64(rows), Attributes: about},
-	}
-	if k.live == nil {
-		return list
-	}
-	s := k.live.Status()
-	return append(list,
-		telemetry.Metric{Name: "gimbal.drift.statistic", Help: "Base-10 logarithm of the evidence for drift.", Value: s.Evidence, Attributes: about},
-		telemetry.Metric{Name: "gimbal.drift.alarms.total", Help: "Drift alarms that rang.", Value: float64(s.Alarms), Total: true, Attributes: about})
 }

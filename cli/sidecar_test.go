@@ -64,7 +64,7 @@ func TestSidecar(t *testing.T) {
 		io.WriteString(w, `{"model_name":"m","outputs":[]}`)
 	}))
 	defer upstream.Close()
-	args := []string{"side.gimbal", "--upstream", upstream.URL, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state-dir", "state", "--history", "h.db", "--alarm-webhook", upstream.URL + "/hook"}
+	args := []string{"side.gimbal", "--upstream", upstream.URL, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state-dir", "state", "--history", "state/history.sqlite", "--alarm-webhook", upstream.URL + "/hook"}
 	at, stop := sidecarRun(t, 2, args...)
 	infer := func(value float64) (outputs map[string][]any) {
 		text := fmt.Sprintf(`{"inputs":[{"name":"x","datatype":"FP32","shape":[2,4],"data":[%[1]g,%[1]g,%[1]g,%[1]g,0,0,0,0]}]}`, value)

@@ -10,9 +10,9 @@ import (
 	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
-// Bell tells of a guard's drift alarms, each once: the log, the history, and whoever is to be told outside, with the evidence drawn. It is
+// bell tells of a guard's drift alarms, each once: the log, the history, and whoever is to be told outside, with the evidence drawn. It is
 // safe for concurrent use.
-type Bell struct {
+type bell struct {
 	model   string
 	history *history.History // nil: kept nowhere
 	alarm   *alarm.Notifier  // nil: nobody is told
@@ -21,15 +21,15 @@ type Bell struct {
 	told    atomic.Uint64 // alarms
 }
 
-// NewBell makes the bell of a guard that stands at s: alarms up to there are not told again.
-func NewBell(model string, s live.Status, h *history.History, n *alarm.Notifier, log *slog.Logger) *Bell {
-	b := &Bell{model: model, history: h, alarm: n, log: log}
+// newBell makes the bell of a guard that stands at s: alarms up to there are not told again.
+func newBell(model string, s live.Status, h *history.History, n *alarm.Notifier, log *slog.Logger) *bell {
+	b := &bell{model: model, history: h, alarm: n, log: log}
 	b.told.Store(s.Alarms)
 	return b
 }
 
-// Look takes in how the guard stands after rows, and rings if its alarm did.
-func (b *Bell) Look(s live.Status) {
+// look takes in how the guard stands after rows, and rings if its alarm did.
+func (b *bell) look(s live.Status) {
 	if b.alarm != nil {
 		b.trace.Add(s.Stream, s.StreamRows, s.Evidence)
 	}

@@ -9,11 +9,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/encoding/gzip" // so that clients may compress; MaxBody bounds what comes out
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 	"github.com/gimbal-ml/gimbal/serve/oip/inference"
 )
@@ -56,7 +58,7 @@ var rpcRoles = map[string]Role{
 func (s *Server) intercept(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (response any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errInternal, p)
+			err = fmt.Errorf("%w: %v", merge.ErrInternal, p)
 		}
 		if err != nil {
 			err = s.failRPC(info.FullMethod, err)

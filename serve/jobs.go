@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/merge"
 )
 
 // jobs are long work: they run beside the requests that began them, a few at a time.
@@ -141,7 +142,7 @@ func (s *Server) start(verb, subject string, work func(ctx context.Context) (any
 func carefully(ctx context.Context, work func(ctx context.Context) (any, error)) (result any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errInternal, r)
+			err = fmt.Errorf("%w: %v", merge.ErrInternal, r)
 		}
 	}()
 	return work(ctx)

@@ -209,15 +209,9 @@ func (s *Server) Gauges() (list []telemetry.Metric) {
 		}
 		add("gimbal.requests.answered", "Inference requests that were answered.", float64(k.rest.success.Load()+k.grpc.success.Load()), true)
 		add("gimbal.requests.failed", "Inference requests that failed.", float64(k.rest.failure.Load()+k.grpc.failure.Load()), true)
-		if k.keeper == nil {
-			continue
+		if k.keeper != nil {
+			list = append(list, gauges(k.keeper, about)...)
 		}
-		g, st := k.keeper.Guard(), k.keeper.Status()
-		learned, kept := g.Rows()
-		add("gimbal.threshold", "Largest score that is accepted.", g.Threshold(), false)
-		add("gimbal.state.rows", "Rows that the guard holds, in its model and for calibration.", float64(learned+kept), false)
-		add("gimbal.drift.statistic", "Base-10 logarithm of the evidence for drift.", st.Evidence, false)
-		add("gimbal.drift.alarms.total", "Drift alarms that rang.", float64(st.Alarms), true)
 	}
 	return list
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data/open"
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -84,7 +85,7 @@ type model struct {
 	outputs             []output
 	windowed            bool // the rows of a request belong together
 	answer              func(ctx context.Context, in *data.Table, what need) (answer, error)
-	merge               *merger // nil where rows of several requests must not be scored together
+	merge               *merge.Queue[answer, need] // nil where rows of several requests must not be scored together
 	metrics             *modelMetrics
 
 	// What it was made of: one of them.
@@ -199,7 +200,7 @@ func (m *model) setGuard(k keeper) {
 		}
 		return a, nil
 	}
-	m.merge = newMerger(m.answer)
+	m.merge = &merge.Queue[answer, need]{Answer: m.answer, Cut: (*answer).slice}
 }
 
 func (m *model) setMethod() {
@@ -262,7 +263,7 @@ func (m *model) setMethod() {
 	}
 	// A method may say that its rows are not judged one by one.
 	if _, together := s.Exempt["rows-independent"]; !together && !m.windowed {
-		m.merge = newMerger(m.answer)
+		m.merge = &merge.Queue[answer, need]{Answer: m.answer, Cut: (*answer).slice}
 	}
 }
 

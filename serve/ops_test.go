@@ -398,6 +398,42 @@ func TestBadClients(t *testing.T) {
 	}
 }
 
+// A client that asks for much and does not read is let go.
+func TestClientThatDoesNotRead(t *testing.T) {
+	x := start(t, Options{Models: []string{small(t)}, Timeout: 300 * time.Millisecond})
+	c, err := net.Dial("tcp", strings.TrimPrefix(x.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.(*net.TCPConn).SetReadBuffer(4096)
+	const n = 20_000
+	body := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d,3],"datatype":"FP32","data":[0%s]}]}`, n, strings.Repeat(",1", 3*n-1))
+	asked := make(chan error, 1)
+	go func() {
+		for range 100 {
+			if _, err := fmt.Fprintf(c, "POST /v2/models/g/infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+				asked <- err
+				return
+			}
+		}
+		asked <- nil
+	}()
+	select {
+	case err := <-asked:
+		if err == nil {
+			t.Error("all that it asked was read, and answered to nobody")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it is waited for")
+	}
+	for deadline := time.Now().Add(10 * time.Second); x.running.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("its request still runs")
+		}
+	}
+}
+
 func read(c net.Conn) string {
 	text, _ := io.ReadAll(io.LimitReader(c, 10000))
 	return string(text)
@@ -409,8 +445,8 @@ func TestGracefulStop(t *testing.T) {
 	x := start(t, Options{Models: []string{small(t)}})
 	m, _ := x.model("g", "")
 	began, finish := make(chan struct{}, 2), make(chan struct{})
-	plain := m.merge.answer
-	m.merge.answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
+	plain := m.merge.Answer
+	m.merge.Answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
 		began <- struct{}{}
 		<-finish
 		return plain(ctx, in, what)
@@ -490,6 +526,7 @@ func TestHotReload(t *testing.T) {
 			}
 		}
 	}
+	wait("an answer of the first version", func() bool { mutex.Lock(); defer mutex.Unlock(); return len(versions) == 1 })
 	saveGuard(t, path, next)
 	wait("the new version", func() bool { mutex.Lock(); defer mutex.Unlock(); return len(versions) == 2 })
 	second, _ := x.model("g", "")
@@ -596,8 +633,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	x := start(t, Options{Models: []string{small(t)}, MaxRequests: 1})
 	m, _ := x.model("g", "")
 	began, finish := make(chan struct{}), make(chan struct{})
-	plain := m.merge.answer
-	m.merge.answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
+	plain := m.merge.Answer
+	m.merge.Answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
 		close(began)
 		<-finish
 		return plain(ctx, in, what)

@@ -25,7 +25,7 @@ type recorder struct {
 	keeper
 	name    string
 	history *history.History // nil without
-	bell    *Bell
+	bell    *bell
 }
 
 func (r recorder) observe(in *data.Table, labels bool) ([]guard.Decision, error) {
@@ -36,7 +36,7 @@ func (r recorder) observe(in *data.Table, labels bool) ([]guard.Decision, error)
 	if r.history != nil {
 		r.history.Decisions(r.name, "", in, ds)
 	}
-	r.bell.Look(r.keeper.Status())
+	r.bell.look(r.keeper.Status())
 	return ds, nil
 }
 

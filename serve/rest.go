@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -158,9 +159,9 @@ func (s *Server) infer(ctx context.Context, m *model, f *exchange) error {
 	f.outputs = outputs
 	var a answer
 	if m.merge != nil {
-		a, err = m.merge.do(in, what)
+		a, err = m.merge.Do(in, what)
 	} else {
-		a, err = safely(m.answer, ctx, in, what)
+		a, err = merge.Safely(m.answer, ctx, in, what)
 	}
 	if err != nil {
 		return err

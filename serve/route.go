@@ -17,6 +17,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
+	"github.com/gimbal-ml/gimbal/serve/merge"
 	"github.com/gimbal-ml/gimbal/serve/oip"
 )
 
@@ -90,7 +91,7 @@ func (s *Server) serve(route route) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				s.fail(w, r, fmt.Errorf("%w: %v", errInternal, p))
+				s.fail(w, r, fmt.Errorf("%w: %v", merge.ErrInternal, p))
 			}
 		}()
 		err := s.trusted(r)
@@ -101,13 +102,30 @@ func (s *Server) serve(route route) http.Handler {
 			err = &http.MaxBytesError{Limit: s.options.MaxBody}
 		}
 		if err == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, s.options.MaxBody)
+			err = s.bound(w, r)
+		}
+		if err == nil {
 			err = route.handle(s, w, r)
 		}
 		if err != nil {
 			s.fail(w, r, err)
 		}
 	})
+}
+
+// bound bounds a request's body, as it comes and unpacked.
+func (s *Server) bound(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, s.options.MaxBody)
+	encoding := r.Header.Get("Content-Encoding")
+	if encoding == "" {
+		return nil
+	}
+	plain, err := oip.Unpack(encoding, r.Body)
+	if err != nil {
+		return err
+	}
+	r.Body, r.ContentLength = http.MaxBytesReader(w, io.NopCloser(plain), s.options.MaxBody), -1
+	return nil
 }
 
 // statusError is an error with a status of its own.
@@ -127,6 +145,8 @@ func statusOf(err error) int {
 		return own.status
 	case errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, oip.ErrEncoding):
+		return http.StatusUnsupportedMediaType
 	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
 		return http.StatusNotFound
 	case errors.Is(err, errUnauthorized):

@@ -519,8 +519,8 @@ func TestMergedRequests(t *testing.T) {
 	const poison = 12345
 	batches := 0
 	var mutex sync.Mutex
-	plain := m.merge.answer
-	m.merge.answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
+	plain := m.merge.Answer
+	m.merge.Answer = func(ctx context.Context, in *data.Table, what need) (answer, error) {
 		mutex.Lock()
 		batches++
 		mutex.Unlock()
@@ -544,7 +544,7 @@ func TestMergedRequests(t *testing.T) {
 				if n == 3 && round == 2 {
 					return
 				}
-				a, err := m.merge.do(q, needScores|needLabels)
+				a, err := m.merge.Do(q, needScores|needLabels)
 				if n == 3 {
 					if err == nil {
 						t.Error("a panic was lost")
@@ -566,9 +566,6 @@ func TestMergedRequests(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if m.merge.busy != 0 || m.merge.waiting != nil {
-		t.Errorf("%d busy, %d waiting at the end", m.merge.busy, len(m.merge.waiting))
-	}
 	if batches >= users*rounds {
 		t.Errorf("%d batches for %d requests: nothing was merged", batches, users*rounds)
 	}

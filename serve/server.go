@@ -23,7 +23,6 @@ import (
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
-	"github.com/gimbal-ml/gimbal/serve/live"
 )
 
 // Options say what is served and to whom. The zero value serves nothing to anybody on this machine.
@@ -257,22 +256,15 @@ func (f fileStamp) same(g fileStamp) bool {
 
 // keep takes a guard into keeping: in a folder of its own under Options.State, or in memory.
 func (s *Server) keep(name string, g *guard.Guard) (keeper, error) {
-	k, err := s.keepAlive(name, g)
+	folder := ""
+	if s.options.State != "" {
+		folder = filepath.Join(s.options.State, name)
+	}
+	k, err := keep(name, folder, s.specs, g, s.log)
 	if err != nil || s.options.History == nil && s.options.Alarm == nil {
 		return k, err
 	}
-	return recorder{k, name, s.options.History, NewBell(name, k.Status(), s.options.History, s.options.Alarm, s.log)}, nil
-}
-
-func (s *Server) keepAlive(name string, g *guard.Guard) (keeper, error) {
-	if s.options.State == "" {
-		return newMemory(g), nil
-	}
-	kept, err := live.Open(filepath.Join(s.options.State, name), s.specs, g, live.Config{})
-	if err != nil {
-		return nil, err
-	}
-	return durable{kept, func(err error) { s.log.Error("rows were judged and not written down", "model", name, "error", err) }}, nil
+	return recorder{k, name, s.options.History, newBell(name, k.Status(), s.options.History, s.options.Alarm, s.log)}, nil
 }
 
 // close gives back what a model holds.

@@ -31,6 +31,15 @@ func Write(path string, write func(io.Writer) error) error {
 	return f.Commit()
 }
 
+// Private makes an empty file that only its owner may read, for what replaces it to keep its permissions. A file that is there stays as it is.
+func Private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // File is a file under way: written under a temporary name until [File.Commit]. It is not buffered.
 type File struct {
 	target string

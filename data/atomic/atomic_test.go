@@ -170,6 +170,21 @@ func TestPermissionsAndLinksStay(t *testing.T) {
 	only(t, dir, "a", "link")
 }
 
+func TestPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	for range 2 {
+		if err := Private(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(path, say("new")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 || content(t, path) != "new" {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 func TestOddTargets(t *testing.T) {
 	dir := t.TempDir()
 	if err := Write(dir, say("x")); err == nil || !strings.Contains(err.Error(), "directory") {

@@ -52,7 +52,7 @@ func readSubscribers(path string) (*subscribers, error) {
 		return nil, fmt.Errorf("%w: e-mail needs a file for its subscribers", ErrConfig)
 	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
 		return s, nil
 	}
 	if err != nil {
@@ -84,6 +84,9 @@ func (s *subscribers) set(address string, on bool) error {
 	}
 	text, err := json.MarshalIndent(next, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := atomic.Private(s.path); err != nil { // people's addresses
 		return err
 	}
 	if err := atomic.Write(s.path, func(w io.Writer) error { _, err := w.Write(append(text, '\n')); return err }); err != nil {

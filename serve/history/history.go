@@ -13,6 +13,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	_ "modernc.org/sqlite"             // driver "sqlite"
+
+	"github.com/gimbal-ml/gimbal/data/atomic"
 )
 
 // Config says what is kept and for how long. The zero value is a good one.
@@ -75,6 +77,7 @@ func Open(ctx context.Context, dsn string, c Config) (*History, error) {
 	if h.postgres {
 		h.db, err = sql.Open("pgx", dsn)
 	} else {
+		_ = atomic.Private(dsn) // it holds what clients sent; why it cannot be made, SQLite says
 		h.db, err = sql.Open("sqlite", "file:"+escape(dsn)+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
 	}
 	if err != nil {

@@ -218,6 +218,26 @@ func TestBoundsHold(t *testing.T) {
 	})
 }
 
+// What clients sent is for the owner of the file alone.
+func TestFileIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	h := must(Open(t.Context(), filepath.Join(dir, "h.db"), Config{}))
+	defer h.Close()
+	h.Feedback(Feedback{Model: "m", Verb: "teach", Rows: 1})
+	if err := h.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files := must(os.ReadDir(dir))
+	for _, f := range files {
+		if info := must(f.Info()); info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is open to others: %v", f.Name(), info.Mode())
+		}
+	}
+	if len(files) == 0 {
+		t.Error("no file")
+	}
+}
+
 func TestScoringNeverWaits(t *testing.T) {
 	h := must(Open(t.Context(), filepath.Join(t.TempDir(), "h.db"), Config{Queue: 100}))
 	defer h.Close()

@@ -20,6 +20,7 @@ import (
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/guard"
 	"github.com/gimbal-ml/gimbal/method"
+	"github.com/gimbal-ml/gimbal/serve/merge"
 )
 
 // Judge says of rows what a guard does; [guard.Guard.Decide] is one. It may be called from several goroutines.
@@ -42,7 +43,7 @@ type Config struct {
 	Closed bool
 	// MaxBody bounds the bytes of a request or an answer that is looked into; larger ones cannot be judged. Default 64 MiB.
 	MaxBody int64
-	// Timeout bounds how long the model server may take for an inference. Default 60 s.
+	// Timeout bounds how long the model server may take for an inference, and a client to take a piece of an answer. Default 60 s.
 	Timeout time.Duration
 	// Told is called with what was judged, for a history of it; it must not wait. The request is its ID, which may be empty.
 	Told func(model, request string, in *data.Table, ds []guard.Decision)
@@ -63,7 +64,7 @@ type Sidecar struct {
 	config   Config
 	upstream *url.URL
 	proxy    *httputil.ReverseProxy
-	batch    batcher
+	together *merge.Queue[[]guard.Decision, uint8]
 	seen     counters
 }
 
@@ -116,7 +117,7 @@ func newSidecar(c Config) (*Sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sidecar{config: c, upstream: u, batch: batcher{judge: c.Judge}}
+	s := &Sidecar{config: c, upstream: u, together: &merge.Queue[[]guard.Decision, uint8]{Answer: c.answer, Cut: func(ds *[]guard.Decision, lo, hi int) []guard.Decision { return (*ds)[lo:hi:hi] }}}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the model server is next door
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = 512, 512
@@ -176,6 +177,7 @@ func (s *Sidecar) wants(model string) bool {
 
 // ServeHTTP passes a request to the model server.
 func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = newImpatient(w, s.config.Timeout)
 	name := s.model(r)
 	if name == "" {
 		s.proxy.ServeHTTP(w, r)
@@ -210,12 +212,29 @@ func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Sidecar) judge(j *job, in *data.Table) {
 	j.result = make(chan result, 1)
 	go func() {
-		ds, err := s.batch.judgeRows(in)
+		ds, err := s.judgeRows(in)
 		if err == nil && s.config.Told != nil {
 			s.config.Told(j.model, j.id, in, ds)
 		}
 		j.result <- result{ds, err}
 	}()
+}
+
+// judgeRows judges rows together with those of other requests that come at once.
+func (s *Sidecar) judgeRows(in *data.Table) ([]guard.Decision, error) {
+	if n, _ := in.Dims(); n == 0 {
+		return nil, nil
+	}
+	return s.together.Do(in, 0)
+}
+
+// answer holds the judge to a decision for each row.
+func (c *Config) answer(_ context.Context, in *data.Table, _ uint8) ([]guard.Decision, error) {
+	ds, err := c.Judge(in)
+	if n, _ := in.Dims(); err == nil && len(ds) != n {
+		err = fmt.Errorf("%d decisions for %d rows", len(ds), n)
+	}
+	return ds, err
 }
 
 // decisions waits for what was judged.

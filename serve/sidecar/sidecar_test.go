@@ -472,6 +472,51 @@ func TestHalfClosedClient(t *testing.T) {
 	}
 }
 
+// A client that asks and does not read is let go, and one that reads a long stream slowly is not.
+func TestClientThatDoesNotRead(t *testing.T) {
+	s := start(t, Config{Upstream: newModel(t).URL, Timeout: 300 * time.Millisecond, Judge: trained().Decide})
+	c := must(net.Dial("tcp", s.Listener.Addr().String())).(*net.TCPConn)
+	defer c.Close()
+	c.SetReadBuffer(4096)
+	body, _ := encode(rows(1, 20_000), false)
+	asked := make(chan error, 1)
+	go func() {
+		for range 100 {
+			if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", infer, len(body), body); err != nil {
+				asked <- err
+				return
+			}
+		}
+		asked <- nil
+	}()
+	select {
+	case err := <-asked:
+		if err == nil {
+			t.Error("all that it asked was read, and answered to nobody")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it is waited for")
+	}
+	stream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 6 {
+			io.WriteString(w, "data: {}\n\n")
+			w.(http.Flusher).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+	}))
+	defer stream.Close()
+	s = start(t, Config{Upstream: stream.URL, Timeout: 300 * time.Millisecond})
+	for range 2 { // on one connection, whose deadline of the first answer has passed
+		a := must(http.Get(s.URL + "/v2/models/m/generate_stream"))
+		text, err := io.ReadAll(a.Body)
+		a.Body.Close()
+		if err != nil || len(text) != 60 {
+			t.Errorf("a stream longer than the bound: %d bytes, %v", len(text), err)
+		}
+		time.Sleep(400 * time.Millisecond)
+	}
+}
+
 func TestManyTogether(t *testing.T) {
 	m := newModel(t)
 	var calls atomic.Int64

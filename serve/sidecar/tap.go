@@ -2,8 +2,8 @@ package sidecar
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -81,23 +81,22 @@ func (s *Sidecar) tapRequest(j *job, r *http.Request, body []byte) *errUnscored 
 
 // unpack undoes a compression, within the bound.
 func (s *Sidecar) unpack(encoding string, body []byte) ([]byte, *errUnscored) {
-	switch encoding {
-	case "", "identity":
-		return body, nil
-	case "gzip":
-		z, err := gzip.NewReader(bytes.NewReader(body))
-		if err == nil {
-			body, err = io.ReadAll(io.LimitReader(z, s.config.MaxBody+1))
-		}
-		if err != nil {
-			return nil, unscored(http.StatusBadRequest, "the body is not gzip")
-		}
-		if int64(len(body)) > s.config.MaxBody {
-			return nil, s.tooLarge("unpacked request")
-		}
+	if encoding == "" {
 		return body, nil
 	}
-	return nil, unscored(http.StatusUnsupportedMediaType, "Content-Encoding %.40q cannot be read", encoding)
+	plain, err := oip.Unpack(encoding, bytes.NewReader(body))
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(plain, s.config.MaxBody+1))
+	}
+	switch {
+	case errors.Is(err, oip.ErrEncoding):
+		return nil, unscored(http.StatusUnsupportedMediaType, "%v", err)
+	case err != nil:
+		return nil, unscored(http.StatusBadRequest, "%v", err)
+	case int64(len(body)) > s.config.MaxBody:
+		return nil, s.tooLarge("unpacked request")
+	}
+	return body, nil
 }
 
 // rows puts the features of tensors side by side: each has N rows first, whatever shape they have; one that has a guard's width and no more is one row.
