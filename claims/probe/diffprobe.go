@@ -18,9 +18,9 @@ func diffProbe() claim.Claim {
 		Paper: "mukhopadhyay2023diffusion, section 4: a linear probe of a denoiser's activations against other features learned without labels",
 		Statement: "What a denoising U-Net holds in the middle of removing noise is a better ground for a linear head than what it is made from. " +
 			"Here that is the pixels, by the same head; the arm of the untrained network says how much of the gain is learned, and the facts which block was chosen.",
-		ScaleDown: "a U-Net of 8 and 16 channels trained for 40 passes over 1,000 images of 14×14 pixels instead of guided diffusion on ImageNet at 256; no BigBiGAN beside it. The U-Net's size, its rate and its passes were chosen after a trial on the test rows of seed 0, which is one of the five reported.",
+		ScaleDown: "a U-Net of 8 and 16 channels trained for 40 passes over 1,000 images of 14×14 pixels instead of guided diffusion on ImageNet at 256; no BigBiGAN beside it. The U-Net's size, its rate and its passes were chosen after a trial on test rows of one seed; those rows and that seed are not among the ones reported, which were run once.",
 		Arms:      []string{"DiffProbe", "linear head on pixels (ridge, by leave-one-out)", "the same network untrained"},
-		Data:      "Fashion-MNIST at half its size: 1,000 rows to learn from, 2,000 of the test part",
+		Data:      "Fashion-MNIST at half its size: 1,000 rows to learn from, 2,000 of those of the test part that no setting was chosen on",
 		Metric:    "accuracy",
 		Percent:   true,
 		Seeds:     5,
@@ -31,20 +31,15 @@ func diffProbe() claim.Claim {
 }
 
 func diffProbeRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, err error) {
-	r := claim.Random(seed, 7)
-	var parts []*data.Table
-	for _, part := range []string{"train", "t10k"} {
-		t, err := env.Images("fashion_mnist", part)
-		if err != nil {
+	seed += freshSeed
+	parts, err := imageParts(env, "fashion_mnist", claim.Random(seed, 7), [2]int{diffprobeRows, 2 * diffprobeRows}, claim.Random(0, 7))
+	if err != nil {
+		return o, err
+	}
+	for i, part := range parts {
+		if parts[i], err = halved(part); err != nil {
 			return o, err
 		}
-		if t, err = claim.Sample(t, r, diffprobeRows*(1+len(parts))); err != nil {
-			return o, err
-		}
-		if t, err = halved(t); err != nil {
-			return o, err
-		}
-		parts = append(parts, t)
 	}
 	o.Extra = map[string]float64{}
 	trained := probe.DiffProbe{Images: true, Width: 64, Epochs: 40, Rate: 0.005, Places: 4, Time: 0.1, Seed: seed}
