@@ -30,7 +30,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Predict: N×K class probabilities.
 // Logits:  N×K, fitted values of the linear head over its temperature, or what a network puts out; their softmax is Predict.
 // Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when rows are no square images, when Unlabelled is of another width, and on another width; ErrConfig for a block that the network lacks, and for a head of convolutions or attention without Images; ErrDegenerate when all rows are equal, when nothing of them is left at Time 1, or the loss stops being a finite number.
-// Differs: a small network of our own, told the level of noise, on a cosine schedule, instead of guided diffusion on ImageNet at 256 pixels; one noise, drawn by the seed, for all rows, so that equal rows have equal features; block and level are chosen by the linear head whichever is used; heads are as small as the U-Net, without batch norm; without Images a network of residual linear blocks.
+// Differs: a small network of our own, told the level of noise, on a cosine schedule, instead of guided diffusion on ImageNet at 256 pixels; one noise, drawn by the seed, for all rows, so that equal rows have equal features; block and level are chosen by the linear head whichever is used; heads are as small as the U-Net, without batch norm, and read all places where the paper's attention reads a token of its own; without Images a network of residual linear blocks.
 // Source:  mukhopadhyay2023diffusion, section 3.2 and its heads; kornblith2019similarity, section 3, for CKA; nichol2021improved, eq. (17), for the schedule.
 // Claim:   claims/probe/diffprobe.go.
 type DiffProbe struct {
@@ -42,7 +42,7 @@ type DiffProbe struct {
 	Time float64 `range:"[0,1]" unit:"share of the schedule"`
 	// Places is how many means, either way, an image's activations are pooled to.
 	Places int `default:"2" range:"[1,64]"`
-	// Head is what classifies the features: ridge, a perceptron with one hidden layer of Width, two 3×3 convolutions over the pooled places and the mean of what they make, or a transformer's layer over the places. The paper's best is attention.
+	// Head is what classifies the features: ridge, a perceptron with one hidden layer of Width, or two 3×3 convolutions or a transformer's layer over the pooled places and a linear layer on all that they make. The paper's best is attention, with a million labels; on a thousand no network did better than linear.
 	Head string `default:"linear" enum:"linear,perceptron,convolutions,attention"`
 	// Width is that of the hidden layers; a U-Net begins with an eighth of it, 4 channels at least, and a head of convolutions or attention is half as wide, 8 at least.
 	Width int `default:"128" range:"[8,4096]" unit:"columns"`

@@ -92,12 +92,12 @@ func (c DiffProbe) topping(shape []int) networkBuild {
 			for i := range 2 {
 				h = g.GELU(g.Conv(fmt.Sprintf("convolutions.%d", i), h, w, 3, net.Same(3, 1)))
 			}
-			x = g.GlobalPool(h)
+			x = g.Reshape(h, b, -1)
 		case "attention":
 			places := shape[1] * shape[2]
 			h := g.Dense("embed", g.Reshape(x, b, places, -1), w)
 			h = g.Add(h, g.Param("places", net.Constant(0), places, w))
-			x = g.Mean(net.Transformer{Layers: 1, Heads: diffprobeLooks, Hidden: 2 * w}.Encoder(g, "attention", h, net.Mask{}), 1)
+			x = g.Reshape(net.Transformer{Layers: 1, Heads: diffprobeLooks, Hidden: 2 * w}.Encoder(g, "attention", h, net.Mask{}), b, -1)
 		default:
 			x = g.GELU(g.Dense("perceptron", x, c.Width))
 		}
