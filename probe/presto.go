@@ -162,13 +162,19 @@ func (c PRESTO) solve(ctx context.Context, p *part.Ordinal, theta []float64, sma
 	if c.FusionOnly {
 		p.First = 0
 	}
-	if at = slices.Clone(theta); at == nil {
+	at, p.Near = slices.Clone(theta), theta != nil
+	if !p.Near {
 		at = p.Start()
 	}
 	if p.K == 1 {
 		return 0, 0, at, ctx.Err()
 	}
-	if objective, residual, err = p.Solve(ctx, at, small); err != nil {
+	objective, residual, err = p.Solve(ctx, at, small)
+	if err == nil && p.Near && !(residual <= prestoLarge) { // from a start that was not near after all
+		at, p.Near = p.Start(), false
+		objective, residual, err = p.Solve(ctx, at, small)
+	}
+	if err != nil {
 		return 0, 0, nil, err
 	}
 	if !(residual <= prestoLarge) {

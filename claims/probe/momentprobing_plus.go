@@ -2,12 +2,10 @@ package probe
 
 import (
 	"context"
-	"math"
 
 	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/net"
-	"github.com/gimbal-ml/gimbal/metric"
 	"github.com/gimbal-ml/gimbal/probe"
 )
 
@@ -150,22 +148,8 @@ func momentProbingTokens(params *net.Params, in *data.Table) (*data.Table, error
 	return t.WithLabels(labels, in.Classes())
 }
 
-// momentProbingFacts are the means, and the paired difference that MP+ makes with its interval.
+// momentProbingFacts are the means, and the paired difference that MP+ makes.
 func momentProbingFacts(outcomes []claim.Outcome) []claim.Fact {
-	facts := claim.Means(outcomes)
-	var frozen, recalibrated []float64
-	for _, o := range outcomes {
-		frozen, recalibrated = append(frozen, o.Extra[momentprobingFrozen]), append(recalibrated, o.Extra[momentprobingRecalibrated])
-	}
-	d, err := metric.PairedMean(recalibrated, frozen)
-	if err != nil {
-		return facts
-	}
 	const name = "half-size images, network pre-trained on digits: MP+ less MomentProbing, points"
-	for _, f := range []claim.Fact{{Name: name, Value: 100 * d.Value}, {Name: name + ", 95 % from", Value: 100 * d.Low}, {Name: name + ", 95 % to", Value: 100 * d.High}} {
-		if !math.IsNaN(f.Value) {
-			facts = append(facts, f)
-		}
-	}
-	return facts
+	return append(claim.Means(outcomes), claim.Paired(outcomes, name, momentprobingRecalibrated, momentprobingFrozen, 100)...)
 }
