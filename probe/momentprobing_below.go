@@ -35,7 +35,8 @@ type momentprobingBelow struct {
 
 // Refine returns a model of the inputs of the network that the tokens come from: it goes on training the head, together with
 // scales and shifts of the outputs of all layers below it; the network's own weights stay. It begins as the fitted model on the
-// network's tokens and takes Epochs passes, at Rate. The network is read as detectors do: linear layers, or 3×3 or other
+// network's tokens and takes Epochs passes, at Rate; in the claim's run, through two small convolutions, it could not be told from as
+// many passes over frozen tokens. The network is read as detectors do: linear layers, or 3×3 or other
 // odd square convolutions (stride 1, then ReLU and 2×2 max-pooling) on images that list each place's channels, before linear
 // ones, ReLU between them. Its last layer of Tokens places and D/Tokens channels, after ReLU and pooling, gives the tokens.
 // Errors: ErrInput when something is missing, or the model is refined already; ErrFormat for a checkpoint that is no such network; ErrShape
@@ -68,7 +69,10 @@ func (m *MomentProbingModel) Refine(ctx context.Context, in MomentProbingInput) 
 	if err != nil {
 		return nil, err
 	}
-	return next, m.config.recipe().train(ctx, next.network, sorted, place)
+	if err := m.config.recipe().train(ctx, next.network, sorted, place); err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // through is the fitted model as one of the network's inputs, before anything is recalibrated.
