@@ -140,7 +140,7 @@ func stripes(seed uint64, n int) *data.Table {
 // them tell stripes apart and come out of a file as they were.
 func TestDiffProbeHeads(t *testing.T) {
 	train, query := stripes(1, 100), stripes(2, 200)
-	c := probe.DiffProbe{Images: true, Width: 32, Epochs: 10, Places: 2, Block: 2, Time: 0.1, Rate: 0.005}
+	c := probe.DiffProbe{Images: true, Width: 16, Epochs: 1, Places: 2, Block: 2, Time: 0.1, Rate: 0.005}
 	linear := fitDiffProbe(t, c, probe.DiffProbeInput{Train: train})
 	labelled := func(m *probe.DiffProbeModel, in *data.Table) *data.Table {
 		x, err := m.Features(in)
@@ -167,7 +167,7 @@ func TestDiffProbeHeads(t *testing.T) {
 		if a < 0.8 { // chance is 0.5
 			t.Errorf("%s: accuracy %.3f", head, a)
 		}
-		if head == "attention" {
+		if head == "perceptron" {
 			c.Head = head
 			_, fitted := asked(t, fitDiffProbe(t, c, probe.DiffProbeInput{Train: train}), query)
 			near(t, head+" put on afterwards", logits, fitted, 0)

@@ -234,7 +234,7 @@ func TestMomentProbingRecalibration(t *testing.T) {
 // TestMomentProbingRefine: what the frozen layers hardly tell, recalibrated ones do; the network's own weights stay; a file
 // gives the same model again.
 func TestMomentProbingRefine(t *testing.T) {
-	c, train, query := stack(t), grain(t, 1, 200), grain(t, 2, 200)
+	c, train, query := stack(t), grain(t, 1, 80), grain(t, 2, 100)
 	config := MomentProbing{Tokens: 16, Width: 7, Heads: 2, Epochs: 30}
 	m, err := config.Fit(t.Context(), tokensOf(t, c, train, 1, false))
 	if err != nil {
@@ -285,7 +285,7 @@ func TestMomentProbingRefine(t *testing.T) {
 	if e := apart(t, a, b); e != 0 {
 		t.Errorf("logits of the loaded model differ by %g", e)
 	}
-	n, _ := query.Dims()
+	n, _ := train.Dims()
 	order := rand.New(rand.NewPCG(4, 4)).Perm(n)
 	turned, err := m.Refine(t.Context(), MomentProbingInput{Inputs: train.Pick(order), Network: c})
 	if err != nil {
