@@ -287,6 +287,6 @@ func (m *scaled) Predict(in *data.Table) (*data.Table, error) {
 
 // uniformScale is the identity divided by the best temperature.
 func (o *outputs) uniformScale() (scaled, float64) {
-	t := part.Temperature(o.logs, o.labels, o.k)
+	t := part.Temperature(o.logs, o.labels, o.k, 0)
 	return scaled{o.calibrated(), slices.Repeat([]float64{1 / t}, o.k), make([]float64, o.k)}, t
 }

@@ -80,3 +80,28 @@ func TestFitRefinesThroughANetwork(t *testing.T) {
 		t.Error("no method on logits is refined with a network")
 	}
 }
+
+// A head on what a network puts out that is refined with the network is a head of the network's inputs.
+func TestFitRefinesHeadsThroughANetwork(t *testing.T) {
+	fixture(t)
+	refined := 0
+	for _, s := range specs() {
+		if !slices.ContainsFunc(s.Refines, func(slot method.Slot) bool { return slot.Name == "inputs" }) {
+			continue
+		}
+		refined++
+		args := []string{"fit", s.ID(), "--train", "logits.csv", "--label", "y", "-o", "refined.gimbal", "--inputs", "train.csv"}
+		for name, value := range s.Small {
+			args = append(args, "--"+name, value)
+		}
+		refused(t, 2, []string{"--network"}, args...)
+		must(t, append(args, "--network", "head.safetensors")...)
+		if n := len(numbers(t, must(t, "predict", "refined.gimbal", "--in", "more.csv", "--label", "y"), "probability")); n != 40 {
+			t.Errorf("%s: %d probabilities of 40 inputs", s.ID(), n)
+		}
+		refused(t, 1, []string{"column"}, "predict", "refined.gimbal", "--in", "logits.csv", "--label", "y")
+	}
+	if refined == 0 {
+		t.Error("no head is refined with a network")
+	}
+}

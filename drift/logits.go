@@ -103,7 +103,7 @@ func (o outputs) temperature(knob float64) float64 {
 	if knob > 0 {
 		return knob
 	}
-	return part.Temperature(o.logits, o.labels, o.k)
+	return part.Temperature(o.logits, o.labels, o.k, 0)
 }
 
 // confidence is a number a row that estimates whether it is classified right; what a model of estimated accuracy keeps of the reference.

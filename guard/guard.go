@@ -309,7 +309,7 @@ func (g *Guard) calibrate() error {
 	for i, v := range logits.X() {
 		wide[i] = float64(v)
 	}
-	g.temperature = part.Temperature(wide, labels, k)
+	g.temperature = part.Temperature(wide, labels, k, 0)
 	return nil
 }
 

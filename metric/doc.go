@@ -18,6 +18,7 @@
 //	                                                         [BackwardTransfer], [ForwardTransfer],
 //	                                                         [ForgettingFromMax], [ForgettingFromFirst],
 //	                                                         [Intransigence]                                 t over runs
+//	do two layers hold the same of the same rows?            [LinearCKA]                                     delta method on the logit
 //	several seeds, one number                                [Mean], [PairedMean]                            t over seeds
 //	anything else                                            [Bootstrap], [Interval.Bootstrap]               percentile bootstrap
 //

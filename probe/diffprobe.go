@@ -17,20 +17,21 @@ var _ = methods.Add(method.Learned(method.Info{
 	Small: map[string]string{"width": "8", "epochs": "2", "time": "0.1"},
 }, DiffProbe.Fit, loadDiffProbe))
 
-// DiffProbe classifies by the activations of a denoising network: noise is added to a row, and what one of the network's blocks makes of it goes to a linear head.
+// DiffProbe classifies by the activations of a denoising network: noise is added to a row, and what one of the network's blocks makes of it goes to a head.
 //
 // It is the diffusion probe of Mukhopadhyay et al. (2023): a generator learns, without labels, features that classify. The
 // denoiser is trained here, on the rows and on Unlabelled ones beside them, to say which noise was added; then block and
-// level of noise are chosen, by the error of left-out rows under the ridge head that leave-one-out finds best. O(Epochs·N·D·Width)
+// level of noise are chosen, by the error of left-out rows under the ridge head that leave-one-out finds best. That is the head,
+// or one of the paper's networks on the chosen features is. Report has, beside the choice, how alike the blocks are by linear CKA. O(Epochs·N·D·Width)
 // to fit. Prefer it over [RidgePath] when there are far more rows than labels; with labels for all of them the rows
 // themselves, or a pre-trained network's features, do better.
 //
 // Fits on: Train N×D with a label for every row, N ≥ 2; Unlabelled, optional, m×D whose labels are ignored. With Images D is that of square gray images of an even side.
 // Predict: N×K class probabilities.
-// Logits:  N×K, fitted values over the temperature; their softmax is Predict.
-// Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when rows are no square images, when Unlabelled is of another width, and on another width; ErrConfig for a block that the network lacks; ErrDegenerate when all rows are equal, when nothing of them is left at Time 1, or the loss stops being a finite number.
-// Differs: a small network of our own, told the level of noise, on a cosine schedule, instead of guided diffusion on ImageNet at 256 pixels; one noise, drawn by the seed, for all rows, so that equal rows have equal features; the linear head alone; without Images a network of residual linear blocks.
-// Source:  mukhopadhyay2023diffusion, section 3.2; nichol2021improved, eq. (17), for the schedule.
+// Logits:  N×K, fitted values of the linear head over its temperature, or what a network puts out; their softmax is Predict.
+// Errors:  ErrLabels when a training row has no label; ErrShape without rows or columns, when rows are no square images, when Unlabelled is of another width, and on another width; ErrConfig for a block that the network lacks, and for a head of convolutions or attention without Images; ErrDegenerate when all rows are equal, when nothing of them is left at Time 1, or the loss stops being a finite number.
+// Differs: a small network of our own, told the level of noise, on a cosine schedule, instead of guided diffusion on ImageNet at 256 pixels; one noise, drawn by the seed, for all rows, so that equal rows have equal features; block and level are chosen by the linear head whichever is used; heads are as small as the U-Net, without batch norm, and read all places where the paper's attention reads a token of its own; without Images a network of residual linear blocks.
+// Source:  mukhopadhyay2023diffusion, section 3.2 and its heads; kornblith2019similarity, section 3, for CKA; nichol2021improved, eq. (17), for the schedule.
 // Claim:   claims/probe/diffprobe.go.
 type DiffProbe struct {
 	// Images says that rows are square gray images, to be denoised by a U-Net.
@@ -41,9 +42,11 @@ type DiffProbe struct {
 	Time float64 `range:"[0,1]" unit:"share of the schedule"`
 	// Places is how many means, either way, an image's activations are pooled to.
 	Places int `default:"2" range:"[1,64]"`
-	// Width is that of the hidden layers; a U-Net begins with an eighth of it, 4 channels at least.
+	// Head is what classifies the features: ridge, a perceptron with one hidden layer of Width, or two 3×3 convolutions or a transformer's layer over the pooled places and a linear layer on all that they make. The paper's best is attention, with a million labels; on a thousand no network did better than linear.
+	Head string `default:"linear" enum:"linear,perceptron,convolutions,attention"`
+	// Width is that of the hidden layers; a U-Net begins with an eighth of it, 4 channels at least, and a head of convolutions or attention is half as wide, 8 at least.
 	Width int `default:"128" range:"[8,4096]" unit:"columns"`
-	// Epochs is how many times the rows are gone through; few rows as often as 200 steps need.
+	// Epochs is how many times the rows are gone through; few rows as often as 200 steps need, 500 for a network as the head.
 	Epochs int `default:"30" range:"[1,100000]" unit:"passes"`
 	// Rate is that of Adam at the start.
 	Rate float64 `default:"0.001" range:"(0,1]"`
@@ -58,12 +61,6 @@ type DiffProbeInput struct {
 	// Unlabelled are rows for the denoiser alone, D columns.
 	Unlabelled *data.Table `optional:"true"`
 }
-
-const (
-	diffprobeBlocks = 3    // of the network without convolutions
-	diffprobeLevels = 1000 // that the schedule is told in
-	diffprobeSteps  = 200  // few rows are gone through so often that there are as many steps
-)
 
 // diffprobeTimes are what Time chooses from.
 var diffprobeTimes = []float64{0.02, 0.1, 0.3}
@@ -86,6 +83,9 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 	sorted := in.Train.Pick(sortedRows(in.Train))
 	m := &DiffProbeModel{config: c, params: net.NewParams(c.Seed)}
 	if err := c.fits(d); err != nil {
+		return nil, err
+	}
+	if err := c.hasHead(); err != nil {
 		return nil, err
 	}
 	if err := m.measure(sorted, nil); err != nil {
@@ -114,7 +114,8 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 	if c.Time > 0 {
 		times = []float64{c.Time}
 	}
-	labels, _ := sorted.Labels()
+	var of [][]float32 // features at the chosen level
+	var best *data.Table
 	for _, time := range times {
 		features, err := m.features("diffprobe", sorted, time)
 		if err != nil {
@@ -127,11 +128,8 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 			if c.Block > 0 && c.Block != b+1 {
 				continue
 			}
-			t, err := data.NewTable(n, len(x)/n, x)
+			t, err := diffprobeTable(x, sorted)
 			if err != nil {
-				return nil, err
-			}
-			if t, err = t.WithLabels(labels, sorted.Classes()); err != nil {
 				return nil, err
 			}
 			fitted, err := ridgePathFit(ctx, t, false)
@@ -140,11 +138,28 @@ func (c DiffProbe) Fit(ctx context.Context, in DiffProbeInput) (*DiffProbeModel,
 			}
 			m.grid = append(m.grid, DiffProbeChoice{b + 1, time, fitted.errors[fitted.chosen]})
 			if last := m.grid[len(m.grid)-1]; m.head == nil || last.Error < m.chosen.Error {
-				m.head, m.chosen = fitted.head, last
+				m.head, m.chosen, of, best = fitted.head, last, features, t
 			}
 		}
 	}
-	return m, nil
+	if err := m.compare(of, n); err != nil {
+		return nil, err
+	}
+	return m.topped(ctx, best, c.Head)
+}
+
+// diffprobeTable gives features the labels of their rows.
+func diffprobeTable(x []float32, rows *data.Table) (*data.Table, error) {
+	n, _ := rows.Dims()
+	t, err := data.NewTable(n, len(x)/max(n, 1), x)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := rows.Labels()
+	if err != nil {
+		return nil, err
+	}
+	return t.WithLabels(labels, rows.Classes())
 }
 
 // fits says what keeps rows from being what the network takes.
@@ -159,35 +174,6 @@ func (c DiffProbe) fits(d int) error {
 }
 
 func diffprobeSide(d int) int { return int(math.Round(math.Sqrt(float64(d)))) }
-
-// build is the denoiser on x [b, D] at levels t [b]: the noise, [b, D], and what comes out of each block, pooled, [b, ·].
-func (c DiffProbe) build(g *net.Graph, x, t *net.Node) (noise *net.Node, blocks []*net.Node) {
-	b, d := x.Shape()[0], x.Shape()[1]
-	if !c.Images {
-		return g.MLPDenoiserBlocks("denoiser", x, t, c.Width, diffprobeBlocks)
-	}
-	side := diffprobeSide(d)
-	widths := []int{max(4, c.Width/8)}
-	for s := side; s%2 == 0 && s > 4 && len(widths) < 3; s /= 2 {
-		widths = append(widths, max(8, c.Width/4))
-	}
-	noise, blocks = g.UNetBlocks("denoiser", g.Reshape(x, b, side, side, 1), t, widths...)
-	for i, h := range blocks {
-		if g.Err() != nil {
-			break
-		}
-		if kernel := h.Shape()[1] / min(c.Places, h.Shape()[1]); kernel > 1 {
-			h = g.AvgPool(h, kernel, net.Window{Stride: [2]int{kernel, kernel}})
-		}
-		blocks[i] = g.Reshape(h, b, -1)
-	}
-	return g.Reshape(noise, b, d), blocks
-}
-
-// diffprobeMix returns the weights of row and noise at a share of the schedule.
-func diffprobeMix(time float64) (row, noise float64) {
-	return math.Cos(math.Pi / 2 * time), math.Sin(math.Pi / 2 * time)
-}
 
 // DiffProbeChoice is a block and a level of noise with the mean squared error of left-out rows under the head on them.
 type DiffProbeChoice struct {
@@ -204,90 +190,9 @@ type DiffProbeModel struct {
 	noise  []float32 // D
 	chosen DiffProbeChoice
 	grid   []DiffProbeChoice
+	alike  []float64 // blocks × blocks, linear CKA
 	head   *head
-}
-
-// train teaches the denoiser which noise was added to standardised rows.
-func (m *DiffProbeModel) train(ctx context.Context, rows []float32) error {
-	c, d := m.config, len(m.first)
-	n := len(rows) / d
-	batch := min(networkBatch, max(2, n/networkParts))
-	perEpoch := (n + batch - 1) / batch
-	source := rand.NewPCG(0, 0)
-	r := rand.New(source)
-	trainer, err := net.NewTrainer(net.Loop{
-		Epochs: max(c.Epochs, (diffprobeSteps+perEpoch-1)/perEpoch), Batch: batch, Seed: c.Seed,
-		Optimiser: net.Optimiser{Rule: net.Adam, Rate: c.Rate, ClipNorm: 1}, Schedule: net.Schedule{Cosine: true},
-		Progress: func(p net.Progress) bool {
-			method.Progress(ctx, p.Epoch, p.Epochs)
-			return true
-		},
-	}, m.params, net.Task{Rows: n, Build: func(g *net.Graph, b int) (*net.Node, func(net.Batch)) {
-		x, t, want := g.Input(b, d), g.Input(b), g.Input(b, d)
-		guess, _ := c.build(g, x, t)
-		return g.MSE(guess, want), func(step net.Batch) {
-			for i, row := range step.Rows {
-				source.Seed(step.Seed, uint64(row))
-				time := r.Float64()
-				t.Value()[i] = float32(diffprobeLevels * time)
-				own, noise := diffprobeMix(time)
-				for j, v := range rows[row*d : (row+1)*d] {
-					e := r.NormFloat64()
-					want.Value()[i*d+j] = float32(e)
-					x.Value()[i*d+j] = float32(own*float64(v) + noise*e)
-				}
-			}
-		}
-	}})
-	if err != nil {
-		return err
-	}
-	if _, err := trainer.Run(ctx); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		return fmt.Errorf("%w: %w", method.ErrDegenerate, err)
-	}
-	return nil
-}
-
-// features returns every block's activations at a level of noise, N× what the block puts out.
-func (m *DiffProbeModel) features(name string, in *data.Table, time float64) (features [][]float32, err error) {
-	n, d := in.Dims()
-	if d != len(m.first) {
-		return nil, fmt.Errorf("%s: %w: table has %d columns, fitted on %d", name, data.ErrShape, d, len(m.first))
-	}
-	rows := m.rows(in)
-	own, noise := diffprobeMix(time)
-	var p *net.Program
-	var x, t *net.Node
-	var blocks []*net.Node
-	for lo := 0; lo < n; lo += networkBlock {
-		hi := min(lo+networkBlock, n)
-		if p == nil || x.Shape()[0] != hi-lo {
-			g := net.NewGraph(m.params)
-			g.Training = false
-			x, t = g.Input(hi-lo, d), g.Input(hi-lo)
-			_, blocks = m.config.build(g, x, t)
-			if p, err = g.Infer(blocks...); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		for i := range hi - lo {
-			t.Value()[i] = float32(diffprobeLevels * time)
-			for j, v := range rows[(lo+i)*d : (lo+i+1)*d] {
-				x.Value()[i*d+j] = float32(own*float64(v) + noise*float64(m.noise[j]))
-			}
-		}
-		p.Forward()
-		if features == nil {
-			features = make([][]float32, len(blocks))
-		}
-		for b, h := range blocks {
-			features[b] = append(features[b], h.Value()...)
-		}
-	}
-	return features, nil
+	upper  *network // the head where it is no linear one
 }
 
 // Features returns the chosen block's activations at the chosen level of noise, N×F.
@@ -309,14 +214,20 @@ func (m *DiffProbeModel) Predict(in *data.Table) (*data.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.upper != nil {
+		return m.upper.predict("diffprobe", x)
+	}
 	return m.head.predict("diffprobe", x)
 }
 
-// Logits returns each row's fitted values over the temperature, N×K.
+// Logits returns each row's fitted values over the temperature, or what the network that is the head puts out, N×K.
 func (m *DiffProbeModel) Logits(in *data.Table) (*data.Table, error) {
 	x, err := m.Features(in)
 	if err != nil {
 		return nil, err
+	}
+	if m.upper != nil {
+		return m.upper.logits("diffprobe", x)
 	}
 	return m.head.logits("diffprobe", x)
 }
@@ -324,9 +235,17 @@ func (m *DiffProbeModel) Logits(in *data.Table) (*data.Table, error) {
 // Grid returns all that was tried, level by level. The caller must not change it.
 func (m *DiffProbeModel) Grid() []DiffProbeChoice { return m.grid }
 
-// Report returns what was chosen, and its error on left-out rows.
+// Report returns what was chosen, its error on left-out rows, and how alike the blocks' activations at the chosen level are
+// by linear CKA, pair by pair (cka_1_2 …).
 func (m *DiffProbeModel) Report() data.Numbers {
-	return data.Numbers{"block": float64(m.chosen.Block), "time": m.chosen.Time, "left_out_error": m.chosen.Error}
+	said := data.Numbers{"block": float64(m.chosen.Block), "time": m.chosen.Time, "left_out_error": m.chosen.Error}
+	blocks := m.blocks()
+	for a := range blocks {
+		for b := a + 1; b < blocks; b++ {
+			said[fmt.Sprintf("cka_%d_%d", a+1, b+1)] = m.alike[a*blocks+b]
+		}
+	}
+	return said
 }
 
 // State returns the model as tensors.
@@ -340,6 +259,10 @@ func (m *DiffProbeModel) State() *data.Checkpoint {
 		grid = append(grid, float64(g.Block), g.Time, g.Error)
 	}
 	st.Tensors["grid"] = data.Float64Tensor(grid, len(m.grid), 3)
+	st.Tensors["alike"] = data.Float64Tensor(m.alike, m.blocks(), m.blocks())
+	if m.upper != nil {
+		st.Add("upper/", m.upper.state())
+	}
 	return st
 }
 
@@ -362,6 +285,9 @@ func loadDiffProbe(c DiffProbe, st *data.Checkpoint) (*DiffProbeModel, error) {
 	if err := c.fits(d); err != nil {
 		return nil, err
 	}
+	if err := c.hasHead(); err != nil {
+		return nil, err
+	}
 	for ; len(grid) > 0; grid = grid[3:] {
 		g := DiffProbeChoice{int(grid[0]), grid[1], grid[2]}
 		if m.grid = append(m.grid, g); len(m.grid) == 1 || g.Error < m.chosen.Error {
@@ -379,5 +305,10 @@ func loadDiffProbe(c DiffProbe, st *data.Checkpoint) (*DiffProbeModel, error) {
 	if b := m.chosen.Block; b < 1 || b > len(blocks) || blocks[b-1].Size() != m.head.linear.D || !(m.chosen.Time >= 0 && m.chosen.Time <= 1) {
 		return nil, fmt.Errorf("%w: block %d at %g of the schedule, under a head of %d columns", data.ErrShape, b, m.chosen.Time, m.head.linear.D)
 	}
-	return m, nil
+	m.alike = r.Floats("alike", len(blocks), len(blocks))
+	if err := r.Err(); err != nil || c.Head == diffprobeLinear {
+		return m, err
+	}
+	m.upper, err = loadNetwork(st.Prefix("upper/"), c.topping(blocks[m.chosen.Block-1].Shape()))
+	return m, err
 }

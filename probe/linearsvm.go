@@ -27,7 +27,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // how far from the optimum it may be at most.
 //
 // Fits on: Table N×D with a label for every row, N ≥ 2; one row a class is enough, and classes without rows are left out. It holds a float32 copy of the rows.
-// Predict: N×K, softmax of the scores over the temperature that is best for the training rows: their order is the machine's, their size a guess.
+// Predict: N×K, softmax of the scores over the temperature that is best for the training rows, each taken to be of another class with probability 1/(N+2): their order is the machine's, their size a guess.
 // Logits:  N×K, scores over that temperature; their softmax is Predict.
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns and on another width; ErrDegenerate when all rows are equal, or when 200 steps do not suffice.
 // Differs: the intercepts are not penalised; steps go down to the lowest point along their line, found by bisection.
@@ -84,7 +84,7 @@ func (c LinearSVM) Fit(ctx context.Context, train *data.Table) (*LinearSVMModel,
 			scores[lo*k+i] = v + intercept[i%k]
 		}
 	})
-	temperature := part.Temperature(scores, p.Labels, k)
+	temperature := part.Temperature(scores, p.Labels, k, 1/float64(p.N+2))
 	for i := range weights {
 		weights[i] *= p.scale[i/k] / temperature
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/gimbal-ml/gimbal/method"
 )
 
-var _ = methods.Add(method.Learned(method.Info{
+var _ = methods.Add(method.Refined(method.Learned(method.Info{
 	Title: "a head on the mean of a row's tokens and on how their projections vary together",
 	Paper: "gao2023tuning",
 	Small: map[string]string{"width": "7", "heads": "2"},
-}, MomentProbing.Fit, loadMomentProbing))
+}, MomentProbing.Fit, loadMomentProbing), (*MomentProbingModel).Refine))
 
 // MomentProbing classifies rows of many tokens, such as the patches of an image, by their mean and by cross-moments of what several heads see in them.
 //
@@ -22,14 +22,16 @@ var _ = methods.Add(method.Learned(method.Info{
 // stride 2 shrink; a linear layer on these and one on the mean each give logits, and their mean counts. Where classes differ
 // in how features vary together over an image, as textures do, a linear head on the mean sees nothing and this one does.
 // O(Epochs·N·(T·D/T·Heads·Width + Heads·T·Width²)) to fit for T tokens. Prefer it over [Logistic] with thousands of labelled
-// rows of which all tokens were kept (gimbal encode --pool flat); with one token a row it is a small network on the row.
+// rows of which all tokens were kept (gimbal encode --pool flat); with one token a row it is a small network on the row. With
+// the network that the tokens come from and its inputs it goes on as the paper's MP+ ([MomentProbingModel.Refine]): every
+// layer's output is scaled and shifted by what a narrow layer makes of it, and these and the head are trained together.
 //
 // Fits on: Table N×D with a label for every row, N ≥ 2, a row's tokens one after the other, D divisible by Tokens; classes without rows are left out.
 // Predict: N×K class probabilities. The order of a row's tokens does not matter with Pool mean.
 // Logits:  N×K, natural logs of unnormalised probabilities; their softmax is Predict.
 // Errors:  ErrLabels when a row has no label; ErrShape without rows or columns, on another width, and when Tokens does not divide D; ErrDegenerate when all rows are equal, or the loss stops being a finite number.
-// Differs: heads are 32 columns wide where the paper's are 128; values are centred by channel and scaled by their mean variance first; AdamW's rate falls along half a cosine, without an average of weights; MP+, which also recalibrates the layers of the network below, needs more than its outputs and is not here.
-// Source:  gao2023tuning, eq. (5)-(8); its code for the normalisation.
+// Differs: heads are 32 columns wide where the paper's are 128; values are centred by channel and scaled by their mean variance first; AdamW's rate falls along half a cosine, without an average of weights; MP+ goes on from the head on frozen tokens, with up-projections of zero, through networks of convolutions and linear layers alone, whose every layer's output is recalibrated where the paper's is each block's perceptron.
+// Source:  gao2023tuning, eq. (5)-(8), and the section on its partially shared module; its code for the normalisation and the module.
 // Claim:   claims/probe/momentprobing.go.
 type MomentProbing struct {
 	// Tokens is how many tokens a row holds, each of D/Tokens columns.
@@ -67,17 +69,22 @@ func (c MomentProbing) Fit(ctx context.Context, train *data.Table) (*MomentProbi
 		return nil, err
 	}
 	_, d := train.Dims()
-	recipe := networkRecipe{epochs: c.Epochs, rate: c.Rate, decay: momentprobingDecay, seed: c.Seed, channel: func(j int) int {
+	recipe := c.recipe()
+	recipe.channel = func(j int) int {
 		if c.ChannelsFirst {
 			return j / c.Tokens
 		}
 		return j % (d / c.Tokens)
-	}}
+	}
 	m, _, err := recipe.fit(ctx, train, c.build)
 	if err != nil {
 		return nil, err
 	}
-	return &MomentProbingModel{m}, nil
+	return &MomentProbingModel{network: m, config: c}, nil
+}
+
+func (c MomentProbing) recipe() networkRecipe {
+	return networkRecipe{epochs: c.Epochs, rate: c.Rate, decay: momentprobingDecay, seed: c.Seed}
 }
 
 func (c MomentProbing) divides(in *data.Table) error {
@@ -127,7 +134,11 @@ func (c MomentProbing) build(g *net.Graph, x *net.Node, k int) (logits, moments 
 }
 
 // MomentProbingModel is a fitted [MomentProbing].
-type MomentProbingModel struct{ *network }
+type MomentProbingModel struct {
+	*network
+	config MomentProbing
+	below  *momentprobingBelow // where rows are inputs of the network that the tokens come from
+}
 
 // Predict returns each row's class probabilities, N×K.
 func (m *MomentProbingModel) Predict(in *data.Table) (*data.Table, error) {
@@ -140,15 +151,28 @@ func (m *MomentProbingModel) Logits(in *data.Table) (*data.Table, error) {
 }
 
 // State returns the model as tensors.
-func (m *MomentProbingModel) State() *data.Checkpoint { return m.network.state() }
+func (m *MomentProbingModel) State() *data.Checkpoint {
+	st := m.network.state()
+	if m.below != nil {
+		m.below.state(st)
+	}
+	return st
+}
 
 func loadMomentProbing(c MomentProbing, st *data.Checkpoint) (*MomentProbingModel, error) {
 	if err := method.Ready(&c); err != nil {
 		return nil, err
 	}
-	n, err := loadNetwork(st, c.build)
-	if err != nil {
+	m := &MomentProbingModel{config: c}
+	build, err := networkBuild(c.build), error(nil)
+	if m.below, err = loadMomentProbingBelow(st); err != nil {
 		return nil, err
 	}
-	return &MomentProbingModel{n}, nil
+	if m.below != nil {
+		build = m.below.build(c)
+	}
+	if m.network, err = loadNetwork(st, build); err != nil {
+		return nil, err
+	}
+	return m, nil
 }

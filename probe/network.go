@@ -59,7 +59,7 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 	if err != nil {
 		return nil, nil, err
 	}
-	n, d := train.Dims()
+	n, _ := train.Dims()
 	order := sortedRows(train)
 	sorted, place := train.Pick(order), make([]int32, n)
 	for i, at := range order {
@@ -69,6 +69,15 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 	if err := m.measure(sorted, c.channel); err != nil {
 		return nil, nil, err
 	}
+	if err := c.train(ctx, m, sorted, place); err != nil {
+		return nil, nil, err
+	}
+	return m, sorted, nil
+}
+
+// train changes a network's parameters; place are the rows' classes.
+func (c networkRecipe) train(ctx context.Context, m *network, sorted *data.Table, place []int32) error {
+	n, d := sorted.Dims()
 	rows := m.rows(sorted)
 	failed := error(nil)
 	batch := min(networkBatch, max(2, n/networkParts))
@@ -83,7 +92,7 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 		},
 	}, m.params, net.Task{Rows: n, Build: func(g *net.Graph, b int) (*net.Node, func(net.Batch)) {
 		x, own := g.Input(b, d), g.Ints(b)
-		logits, features := build(g, x, len(classes))
+		logits, features := m.build(g, x, len(m.classes))
 		loss := g.CrossEntropy(logits, own, net.Targets{})
 		var feed func([]float32) error
 		if c.extra != nil {
@@ -103,15 +112,15 @@ func (c networkRecipe) fit(ctx context.Context, train *data.Table, build network
 		}
 	}})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if _, err := trainer.Run(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, nil, err
+			return err
 		}
-		return nil, nil, fmt.Errorf("%w: %w", method.ErrDegenerate, err)
+		return fmt.Errorf("%w: %w", method.ErrDegenerate, err)
 	}
-	return m, sorted, failed
+	return failed
 }
 
 // measure finds mean and scale.

@@ -1,13 +1,17 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gimbal-ml/gimbal/data"
+	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/probe"
 )
 
@@ -192,4 +196,65 @@ func TestNMTuneFewRows(t *testing.T) {
 	train, _ := data.NewTable(17, 30, x)
 	train, _ = train.WithClassNames([]string{"a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "a"})
 	asked(t, fitNMTune(t, probe.NMTune{}, train), train)
+}
+
+// TestNMTuneFolds: the factor is the one that plain fits on the folds choose, and the model that of its weights.
+func TestNMTuneFolds(t *testing.T) {
+	const folds = 2
+	train, query := toy(t, 4, 60, 4, 3), toy(t, 5, 30, 4, 3)
+	n, _ := train.Dims()
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(train.Row(a)[0], train.Row(b)[0]) })
+	sorted := train.Pick(order)
+	var parts [folds][2][]int
+	turn := map[string]int{}
+	for i := range n {
+		for f := range folds {
+			side := 0
+			if turn[sorted.ClassName(i)]%folds == f {
+				side = 1
+			}
+			parts[f][side] = append(parts[f][side], i)
+		}
+		turn[sorted.ClassName(i)]++
+	}
+	base := probe.NMTune{Consistency: 20, Decorrelation: 2, Dominance: 1, Rate: 0.01, Width: 8}
+	at := func(factor float64) probe.NMTune {
+		c := base
+		c.NoRegularizers = factor == 0
+		c.Consistency, c.Decorrelation, c.Dominance = factor*c.Consistency, factor*c.Decorrelation, factor*c.Dominance
+		return c
+	}
+	best, least := 0.0, math.Inf(1)
+	for _, factor := range []float64{0, 0.1, 1, 10} {
+		loss := 0.0
+		for _, rows := range parts {
+			p, err := fitNMTune(t, at(factor), sorted.Pick(rows[0])).Predict(sorted.Pick(rows[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, row := range rows[1] {
+				loss -= math.Log(float64(p.Row(i)[slices.Index(p.Columns(), sorted.ClassName(row))]))
+			}
+		}
+		t.Logf("factor %g: log loss %.3f", factor, loss)
+		if loss < least {
+			best, least = factor, loss
+		}
+	}
+	chosen := base
+	chosen.Folds = folds
+	m := fitNMTune(t, chosen, train)
+	if have := m.Report()["regularizer_factor"]; have != best {
+		t.Errorf("factor %g, by fits of our own %g", have, best)
+	}
+	have, _ := asked(t, m, query)
+	want, _ := asked(t, fitNMTune(t, at(best), train), query)
+	near(t, "probabilities", have, want, 0)
+	if _, err := (probe.NMTune{Folds: 40}).Fit(t.Context(), train); !errors.Is(err, method.ErrDegenerate) {
+		t.Errorf("40 folds of 60 rows in 3 classes: %v", err)
+	}
 }

@@ -24,7 +24,8 @@ var _ = methods.Add(method.Learned(method.Info{
 // than columns the rows' N×N products stand in for the covariance. Prefer it over [Ridge] when the rows fit into memory and
 // N is near D or far above it, where the right penalty is orders of magnitude from one that suits most tables.
 //
-// Predict takes the softmax of the fitted values over the temperature that is best for the left-out rows' values.
+// Predict takes the softmax of the fitted values over the temperature that is best for the left-out rows' values, each row
+// taken to be of another class with probability 1/(N+2): where all left-out rows are named rightly, N of them cannot show less.
 //
 // Fits on: Table N×D with a label for every row, N ≥ 2; one row a class is enough, and classes without rows are left out.
 // Predict: N×K probabilities of the classes.
@@ -80,7 +81,7 @@ func ridgePathFit(ctx context.Context, train *data.Table, balanced bool) (*Ridge
 		}
 	}
 	weights, left := p.solve(penalties[m.chosen])
-	temperature := part.Temperature(left, p.labels, len(p.classes))
+	temperature := part.Temperature(left, p.labels, len(p.classes), 1/float64(p.n+2))
 	intercept := make([]float64, len(p.classes))
 	for l, share := range p.share {
 		intercept[l] = share / temperature

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -27,7 +28,7 @@ func ExampleRidgePath() {
 		fmt.Printf("%s %.2f, %s %.2f\n", p.Columns()[0], p.Row(i)[0], p.Columns()[1], p.Row(i)[1])
 	}
 	// Output:
-	// high 0.00, low 1.00
+	// high 0.03, low 0.97
 	// high 0.50, low 0.50
 }
 
@@ -178,4 +179,32 @@ func BenchmarkRidgePathFit(b *testing.B) {
 		}
 	}
 	b.ReportMetric(2000*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// TestRidgePathIsNoSurerThanItsRows: where every left-out row is named rightly, the wrong classes keep, on the whole, the
+// probability 1/(N+2); more rows make surer.
+func TestRidgePathIsNoSurerThanItsRows(t *testing.T) {
+	before := 1.0
+	for _, n := range []int{10, 100, 1000} {
+		x, names := make([]float32, 2*n), make([]string, n)
+		r := rand.New(rand.NewPCG(uint64(n), 1))
+		for i := range n {
+			x[2*i], x[2*i+1] = float32(100*(i%2)+r.IntN(9)), float32(r.IntN(9))
+			names[i] = []string{"near", "far"}[i%2]
+		}
+		train, _ := data.NewTable(n, 2, x)
+		train, _ = train.WithClassNames(names)
+		p, _ := asked(t, fitRidgePath(t, probe.RidgePath{}, train), train)
+		wrong := 0.0
+		for i, v := range p {
+			if (names[i/2] == "far") != (i%2 == 0) {
+				wrong += v / float64(n)
+			}
+		}
+		t.Logf("%d rows: %.3g", n, wrong)
+		if least := 1 / float64(n+2); wrong < 0.5*least || wrong > 2*least || wrong >= before {
+			t.Errorf("%d rows: the wrong classes get %.3g, the rows allow %.3g", n, wrong, least)
+		}
+		before = wrong
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/gimbal-ml/gimbal/metric"
 )
 
 // Means makes a fact of the mean of everything that the outcomes hold beside their arms, in the order of the names. It
@@ -18,6 +20,20 @@ func Means(outcomes []Outcome) []Fact {
 		facts = append(facts, Fact{name, sum / float64(len(outcomes))})
 	}
 	return facts
+}
+
+// Paired makes facts of by how much one of the extras exceeds another in the mean, times scale, and of its 95 % t interval
+// over the seeds; none where a value is not finite.
+func Paired(outcomes []Outcome, name, more, less string, scale float64) []Fact {
+	var a, b []float64
+	for _, o := range outcomes {
+		a, b = append(a, scale*o.Extra[more]), append(b, scale*o.Extra[less])
+	}
+	d, err := metric.PairedMean(a, b)
+	if err != nil {
+		return nil
+	}
+	return []Fact{{name, d.Value}, {name + ", 95 % from", d.Low}, {name + ", 95 % to", d.High}}
 }
 
 // RankCorrelation is Spearman's, for values without ties to speak of.

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
@@ -18,15 +19,18 @@ const (
 	nmtuneWidth = 128
 )
 
+// nmtuneLooked seeds, from 0 on, were looked at before the losses were what they are.
+const nmtuneLooked uint64 = 2
+
 func nmtune() claim.Claim {
 	return claim.Claim{
 		ID:    "probe/nmtune",
 		Paper: "chen2024understanding, section 4: NMTune against linear probing and a plain network, by transfer in and out of distribution",
 		Statement: "On features of a network that was pre-trained on partly wrong labels, the regularised network is right more often than a linear head on data whose distribution differs from the training rows', and than the same network without the regularisers. " +
-			"The verdict is about the linear head; here the network without the regularisers did better still. As facts, the spread of singular values and the linear head's accuracy without and with wrong labels in pre-training.",
-		ScaleDown: "a perceptron 784-128-10 pre-trained on 10,000 digits, 30 % of whose labels are drawn anew from the other classes, instead of a ResNet-50 on ImageNet; seven corruptions of images at severity 2 of 5 instead of DomainNet and ImageNet variants. After a first run over two seeds, which came out open at −0.4 points, the losses were changed to those of the authors' code, and the linear head's penalty from one chosen by folds to the default, for speed.",
-		Arms:      []string{"NMTune", "linear head (logistic)", "the network without regularisers"},
-		Data:      "features of Fashion-MNIST, 128 columns of the hidden layer: 2,000 rows to learn from, 1,000 of the test part under each of seven corruptions",
+			"The verdict is about the linear head. As facts, the factor of the regularisers that folds of the training rows choose, the spread of singular values and the linear head's accuracy without and with wrong labels in pre-training.",
+		ScaleDown: "a perceptron 784-128-10 pre-trained on 10,000 digits, 30 % of whose labels are drawn anew from the other classes, instead of a ResNet-50 on ImageNet; seven corruptions of images at severity 2 of 5 instead of DomainNet and ImageNet variants. After a first run over two seeds, which came out open at −0.4 points, the losses were changed to those of the authors' code, and the linear head's penalty from one chosen by folds to the default, for speed; neither those seeds nor the test rows that they measured are among the ones reported, which were run once.",
+		Arms:      []string{"NMTune", "linear head (logistic)", "the network without regularisers", "NMTune, strength by 2 folds of the training rows"},
+		Data:      "features of Fashion-MNIST, 128 columns of the hidden layer: 2,000 rows to learn from, 1,000 of those of the test part that no setting was chosen on, under each of seven corruptions",
 		Metric:    "accuracy, mean over the corruptions",
 		Percent:   true,
 		Seeds:     6,
@@ -37,6 +41,7 @@ func nmtune() claim.Claim {
 }
 
 func nmtuneRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, err error) {
+	seed += freshSeed
 	r := claim.Random(seed, 2)
 	digits, err := env.Images("mnist", "train")
 	if err != nil {
@@ -45,19 +50,15 @@ func nmtuneRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 	if digits, err = claim.Sample(digits, r, 10000); err != nil {
 		return o, err
 	}
-	var parts []*data.Table
-	for _, part := range []struct {
-		name string
-		rows int
-	}{{"train", 2000}, {"t10k", 1000}} {
-		t, err := env.Images("fashion_mnist", part.name)
-		if err != nil {
-			return o, err
-		}
-		if t, err = claim.Sample(t, r, part.rows); err != nil {
-			return o, err
-		}
-		parts = append(parts, t)
+	var before []*rand.Rand
+	for s := range nmtuneLooked {
+		b := claim.Random(s, 2)
+		drawn(b, 60000, 10000) // the digits
+		before = append(before, b)
+	}
+	parts, err := imageParts(env, "fashion_mnist", r, [2]int{2000, 1000}, before...)
+	if err != nil {
+		return o, err
 	}
 	train, tests, err := parts[0], []*data.Table{parts[1]}, error(nil)
 	for _, kind := range world.Corruptions {
@@ -94,10 +95,11 @@ func nmtuneRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 			func() (method.Predictor, error) {
 				return probe.NMTune{NoRegularizers: true, Seed: seed}.Fit(ctx, rows)
 			},
+			func() (method.Predictor, error) { return probe.NMTune{Folds: 2, Seed: seed}.Fit(ctx, rows) },
 		}
-		names := []string{"NMTune", "linear head", "plain network"}
+		names := []string{"NMTune", "linear head", "plain network", "strength by folds"}
 		for h, fit := range heads {
-			if noise == 0 && h == 2 {
+			if noise == 0 && h >= 2 {
 				continue
 			}
 			m, err := fit()
@@ -128,6 +130,9 @@ func nmtuneRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 				o.Arms = append(o.Arms, out)
 			} else {
 				o.Extra[fmt.Sprintf("accuracy under corruption, %s, pre-trained without noise", names[h])] = out
+			}
+			if tuned, ok := m.(*probe.NMTuneModel); ok && h == 3 {
+				o.Extra["factor of the regularisers chosen by folds"] = tuned.Report()["regularizer_factor"]
 			}
 			if reporter, ok := m.(method.Reporter); ok && h == 0 {
 				o.Extra[fmt.Sprintf("entropy of singular values of the features, pre-trained with %.0f %% noise", 100*noise)] = reporter.Report()["singular_value_entropy_before"]

@@ -16,8 +16,9 @@ import (
 const (
 	prestoRows       = 2500 // of the simulation
 	prestoColumns    = 10
-	prestoReplicates = 1 // of each setting, a seed
+	prestoReplicates = 2 // of each setting, a seed
 	prestoFresh      = 2000
+	prestoFolds      = 5
 	prestoShare      = 0.5 // of people whose answers are learned from
 )
 
@@ -30,16 +31,16 @@ func presto() claim.Claim {
 		Paper:     "faletto2023predicting, simulations and the study of soup tasting",
 		Statement: "The probability of a rare last class is estimated better by thresholds whose weights are drawn together than by proportional odds, which are too stiff, and than by a logistic regression of that class against all others, which learns from its few rows alone.",
 		ScaleDown: fmt.Sprintf("soup tasting as in the paper, in splits of ours: the answers of half of the people are learned, those of the others predicted; the last class is \"sure that it is the reference\". "+
-			"As facts, what the paper's main figure shows, the error of the probability itself, where it is known: its simulation with %d rows of %d columns, weights of 0.5 or 0, and deviations of ±0.5 or 0 from one threshold to the next, each with probability one half, %d replicate a seed, 15 in all over settings, where the paper has 700 of each; "+
-			"and the 72 wine tastings of Randall (1989), split by judges. Rows of the simulation at which thresholds would cross are drawn again.", prestoRows, prestoColumns, prestoReplicates),
+			"As facts, what the paper's main figure shows, the error of the probability itself, where it is known: its simulation with %d rows of %d columns, weights of 0.5 or 0, and deviations of ±0.5 or 0 from one threshold to the next, each with probability one half, %d replicates a seed, 24 of each setting where the paper has 700, with paired intervals over the seeds; "+
+			"and the 72 wine tastings of Randall (1989), split by judges. Rows of the simulation at which thresholds would cross are drawn again, and so are all rows to learn from when the last class has fewer than five of them.", prestoRows, prestoColumns, prestoReplicates),
 		Arms:          []string{"PRESTO, fusion by 5 folds", "proportional odds", "logistic regression of the last class"},
 		Data:          "1,847 answers of 185 people in 6 degrees of sureness, 17 indicator columns",
 		Metric:        "mean squared error of the last class's probability as a forecast of that class (Brier score), whose differences are in the mean those of the probability's own squared error",
 		LowerIsBetter: true,
-		Seeds:         5,
+		Seeds:         12,
 		Needs:         []string{"ordinal_r"},
 		Run:           prestoRun,
-		Facts:         claim.Means,
+		Facts:         prestoFacts,
 	}
 }
 
@@ -52,7 +53,7 @@ func prestoRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 	if err != nil {
 		return o, err
 	}
-	if o.Arms, err = prestoSplit(ctx, claim.Random(seed, 1), answers, soup.Columns["RESP"], "6,5,4,3,2,1", 5); err != nil {
+	if o.Arms, err = prestoSplit(ctx, claim.Random(seed, 1), answers, soup.Columns["RESP"], "6,5,4,3,2,1", prestoFolds); err != nil {
 		return o, err
 	}
 	o.Extra = map[string]float64{}
@@ -68,16 +69,15 @@ func prestoRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 	if err != nil {
 		return o, err
 	}
-	names := []string{"PRESTO", "proportional odds", "logistic regression"}
 	for arm, v := range errors {
-		o.Extra["wine tasting: Brier score, "+names[arm]] = v
+		o.Extra["wine tasting: Brier score, "+prestoNames[arm]] = v
 	}
 	for s, intercepts := range prestoIntercepts {
 		lower := 0.0
 		for replicate := range prestoReplicates {
 			r := claim.Random(seed, uint64(100*s+replicate+10))
 			w := newPrestoWorld(r, intercepts)
-			train, _, err := w.draw(r, prestoRows)
+			train, err := w.train(r)
 			if err != nil {
 				return o, err
 			}
@@ -86,7 +86,7 @@ func prestoRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 				return o, err
 			}
 			var squared [3]float64
-			for arm, fit := range prestoArms("0,1,2,3", 5) {
+			for arm, fit := range prestoArms("0,1,2,3", prestoFolds) {
 				p, err := prestoLast(ctx, fit, train, fresh, "3")
 				if err != nil {
 					return o, err
@@ -94,7 +94,7 @@ func prestoRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 				for i, v := range p {
 					squared[arm] += (v - truth[i]) * (v - truth[i]) / float64(len(p))
 				}
-				o.Extra[fmt.Sprintf("simulation, intercepts %v: squared error × 10,000, %s", intercepts, names[arm])] += 1e4 * squared[arm] / prestoReplicates
+				o.Extra[prestoSquared(intercepts, arm)] += 1e4 * squared[arm] / prestoReplicates
 			}
 			if squared[0] < min(squared[1], squared[2]) {
 				lower += 1.0 / prestoReplicates
@@ -103,6 +103,25 @@ func prestoRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome
 		o.Extra[fmt.Sprintf("simulation, intercepts %v: share of replicates in which PRESTO is below both", intercepts)] = lower
 	}
 	return o, nil
+}
+
+// prestoNames are the arms in facts.
+var prestoNames = []string{"PRESTO", "proportional odds", "logistic regression"}
+
+func prestoSquared(intercepts []float64, arm int) string {
+	return fmt.Sprintf("simulation, intercepts %v: squared error × 10,000, %s", intercepts, prestoNames[arm])
+}
+
+// prestoFacts are the means, and by how much PRESTO's squared error lies below those of the others.
+func prestoFacts(outcomes []claim.Outcome) []claim.Fact {
+	facts := claim.Means(outcomes)
+	for _, intercepts := range prestoIntercepts {
+		for arm := 1; arm < len(prestoNames); arm++ {
+			name := fmt.Sprintf("simulation, intercepts %v: squared error × 10,000, %s less PRESTO", intercepts, prestoNames[arm])
+			facts = append(facts, claim.Paired(outcomes, name, prestoSquared(intercepts, arm), prestoSquared(intercepts, 0), 1)...)
+		}
+	}
+	return facts
 }
 
 // prestoFit learns from a table and gives probabilities; the one of the last class is called for.
@@ -225,6 +244,27 @@ func newPrestoWorld(r *rand.Rand, intercepts []float64) prestoWorld {
 		w.weights = append(w.weights, row)
 	}
 	return w
+}
+
+// train draws rows until each class has one for every fold.
+func (w prestoWorld) train(r *rand.Rand) (*data.Table, error) {
+	for {
+		t, _, err := w.draw(r, prestoRows)
+		if err != nil {
+			return nil, err
+		}
+		labels, err := t.Labels()
+		if err != nil {
+			return nil, err
+		}
+		rows := make([]int, len(w.intercepts)+1)
+		for _, l := range labels {
+			rows[l]++
+		}
+		if slices.Min(rows) >= prestoFolds {
+			return t, nil
+		}
+	}
 }
 
 // draw returns rows and each one's probability of the last class.

@@ -152,3 +152,27 @@ func TestNeededRows(t *testing.T) {
 		t.Errorf("naive Bayes needs %.1f rows, logistic regression %.1f", nb, lr)
 	}
 }
+
+// TestDrawn: it is the rows that Sample draws.
+func TestDrawn(t *testing.T) {
+	x, labels := make([]float32, 50), make([]int, 50)
+	for i := range x {
+		x[i], labels[i] = float32(i), i%3
+	}
+	all, err := data.NewTable(50, 1, x)
+	if err == nil {
+		all, err = all.WithLabels(labels, claim.Numbers(3))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := claim.Sample(all, claim.Random(3, 4), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range drawn(claim.Random(3, 4), 50, 20) {
+		if float32(row) != some.Row(i)[0] {
+			t.Errorf("row %d: %d, Sample drew %v", i, row, some.Row(i)[0])
+		}
+	}
+}

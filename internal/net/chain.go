@@ -91,13 +91,16 @@ func (c *Chain) Params(seed uint64) *Params {
 
 // Build adds the network to a graph over [Chain.Params]; x is [rows, inputs]. It returns what each layer puts out, images
 // [rows, height, width, channels] and rows [rows, out], after what follows it: the last one is the network's output.
-func (c *Chain) Build(g *Graph, x *Node) []*Node {
+func (c *Chain) Build(g *Graph, x *Node) []*Node { return c.BuildThrough(g, x, len(c.layers), nil) }
+
+// BuildThrough is [Chain.Build] of the first layers alone, with what after, unless nil, makes of each one's output in its place.
+func (c *Chain) BuildThrough(g *Graph, x *Node, layers int, after func(layer int, x *Node) *Node) []*Node {
 	rows := x.shape[0]
 	if c.side > 0 {
 		x = g.Reshape(x, rows, c.side, c.side, -1)
 	}
 	var outs []*Node
-	for i, l := range c.layers {
+	for i, l := range c.layers[:layers] {
 		if l.kernel > 0 {
 			x = g.MaxPool(g.ReLU(g.Conv(l.name, x, l.out, l.kernel, Same(l.kernel, 1))), 2, Window{Stride: [2]int{2, 2}})
 		} else {
@@ -105,6 +108,9 @@ func (c *Chain) Build(g *Graph, x *Node) []*Node {
 			if i < len(c.layers)-1 {
 				x = g.ReLU(x)
 			}
+		}
+		if after != nil {
+			x = after(i, x)
 		}
 		outs = append(outs, x)
 	}

@@ -22,6 +22,7 @@ type Ordinal struct {
 	First, Fusion float64
 	Ridge         float64 // > 0
 	Smoothing     float64 // > 0
+	Near          bool    // Solve starts near the solution, from that for other penalties
 
 	wide []float64 // N×(D+1): a column of ones before X
 }
@@ -46,7 +47,8 @@ func (p *Ordinal) Start() []float64 {
 // each threshold its intercept, then how its weights differ from those of the threshold before it; exactly zero where
 // they do not. It returns the objective and by how much the worst condition is off: by an intercept or a difference.
 //
-// Each step is Newton's with the penalties as they are, see [Lasso]. The smoothing comes down to its value in stages.
+// Each step is Newton's with the penalties as they are, see [Lasso]. The smoothing comes down to its value in stages, unless
+// the start is Near.
 func (p *Ordinal) Solve(ctx context.Context, theta []float64, small float64) (objective, residual float64, err error) {
 	p.wide = make([]float64, p.N*(p.D+1))
 	for i := range p.N {
@@ -55,7 +57,11 @@ func (p *Ordinal) Solve(ctx context.Context, theta []float64, small float64) (ob
 	}
 	last := p.Smoothing
 	defer func() { p.Smoothing, p.wide = last, nil }()
-	for p.Smoothing = max(1e-2, last); ; p.Smoothing = max(p.Smoothing/100, last) {
+	first := max(1e-2, last)
+	if p.Near {
+		first = last
+	}
+	for p.Smoothing = first; ; p.Smoothing = max(p.Smoothing/100, last) {
 		limit := small
 		if p.Smoothing > last {
 			limit = max(small, 1e-5)

@@ -175,6 +175,44 @@ func TestExchangeabilityResumes(t *testing.T) {
 	}
 }
 
+// TestTemperatureOfSeparatedRows: rows at one distance get just the doubt as their wrong classes' probability; rows at different
+// ones in the mean weighted by distance. Without doubt the temperature goes to its bound.
+func TestTemperatureOfSeparatedRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 5))
+	for _, k := range []int{2, 5} {
+		for _, n := range []int{5, 300} {
+			doubt := 1 / float64(n+2)
+			gaps := func(draw func() float64) (logits []float64, labels []int) {
+				logits, labels = make([]float64, n*k), make([]int, n)
+				for i := range n {
+					labels[i] = i % k
+					logits[i*k+labels[i]] = draw()
+				}
+				return logits, labels
+			}
+			logits, labels := gaps(func() float64 { return 0.7 })
+			want := 0.7 / math.Log((1-doubt)*float64(k-1)/doubt)
+			if got := Temperature(logits, labels, k, doubt); math.Abs(got-want) > 1e-9*want {
+				t.Errorf("%d rows of %d classes at one distance: %.12g, want %.12g", n, k, got, want)
+			}
+			logits, labels = gaps(func() float64 { return 0.2 + r.Float64() })
+			got := Temperature(logits, labels, k, doubt)
+			wrong, all := 0.0, 0.0
+			for i, y := range labels {
+				g := logits[i*k+y]
+				others := float64(k-1) * math.Exp(-g/got)
+				wrong, all = wrong+g*others/(1+others), all+g
+			}
+			if math.Abs(wrong/all-doubt) > 1e-9 {
+				t.Errorf("%d rows of %d classes: the wrong classes get %.12g, want %.12g", n, k, wrong/all, doubt)
+			}
+			if sure := Temperature(logits, labels, k, 0); sure > 0.01 {
+				t.Errorf("without doubt %g, want next to none", sure)
+			}
+		}
+	}
+}
+
 func TestTemperatureRecovers(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	n, k := 20000, 4
@@ -193,13 +231,13 @@ func TestTemperatureRecovers(t *testing.T) {
 			labels[i]++
 		}
 	}
-	if got := Temperature(logits, labels, k); math.Abs(got-3) > 0.15 {
+	if got := Temperature(logits, labels, k, 0); math.Abs(got-3) > 0.15 {
 		t.Errorf("temperature %.3f, want 3", got)
 	}
 	for i := range labels {
 		labels[i] = -1
 	}
-	if got := Temperature(logits, labels, k); got != 1 {
+	if got := Temperature(logits, labels, k, 0); got != 1 {
 		t.Errorf("without labels %g, want 1", got)
 	}
 }

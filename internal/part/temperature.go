@@ -10,8 +10,12 @@ import (
 // k logits; rows with a negative label are left out. Without labelled rows, or when the logits are already best, it is 1,
 // so that the likelihood is never made worse. The problem is convex in 1/T, whose slope is brought to zero as far as rounding
 // lets it; T is searched between 1e-3 and 1e3, or 1e3 times the largest difference of a row's logits where that exceeds 1.
-func Temperature(logits []float64, labels []int, k int) float64 {
-	t := temperature{logits: logits, labels: labels, k: k, parts: make([][3]float64, len(labels))}
+//
+// A share doubt of each row is taken to be of the other classes, evenly. Without doubt, rows that the largest logits all name
+// rightly make T as small as it may be, though N rows cannot show an error rate below about 1/(N+2); with that as the doubt,
+// the wrong classes' probabilities come out, in the mean over such rows weighted by how far they lie apart, as just so much.
+func Temperature(logits []float64, labels []int, k int, doubt float64) float64 {
+	t := temperature{logits: logits, labels: labels, k: k, doubt: doubt, parts: make([][3]float64, len(labels))}
 	spread, rows := 1.0, 0
 	for i, y := range labels {
 		if y < 0 {
@@ -54,6 +58,7 @@ type temperature struct {
 	logits []float64
 	labels []int
 	k      int
+	doubt  float64
 	parts  [][3]float64
 }
 
@@ -72,16 +77,17 @@ func (t *temperature) at(inverse float64) (loss, slope, curvature float64) {
 				u[c] = (t.logits[i*k+c] - own) * inverse
 			}
 			l := num.LogSumExp(u)
-			mean := 0.0
+			mean, others := 0.0, 0.0
 			for c := range u {
 				p[c] = math.Exp(u[c] - l)
 				mean += p[c] * u[c]
+				others += u[c] / float64(max(k-1, 1)) // the row's own is 0
 			}
 			square := 0.0
 			for c := range u {
 				square += p[c] * (u[c] - mean) * (u[c] - mean)
 			}
-			t.parts[i] = [3]float64{l, mean / inverse, square / inverse / inverse}
+			t.parts[i] = [3]float64{l - t.doubt*others, (mean - t.doubt*others) / inverse, square / inverse / inverse}
 		}
 	})
 	for i, y := range t.labels {

@@ -120,8 +120,10 @@ type row struct {
 
 	double, peerDouble bool // the sides compute in float64
 	goal               float64
-	rounds             int           // measured; 0: seven. Rows that take minutes are measured less often
-	prepare            func() func() // returns the work to time
+	rounds             int            // measured; 0: seven. Rows that take minutes are measured less often
+	once               bool           // either side works once, without a trial before: a peer needs minutes
+	reached            func() float64 // objective of our last work, less is better; nil: it has none
+	prepare            func() func()  // returns the work to time
 }
 
 // measure prints the row at a number of threads.
@@ -152,14 +154,43 @@ func (r *row) measure(dir string, threads int, peak ceiling) (err error) {
 	}
 	defer p.stop()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
+	ours, theirs, err := r.times(p)
+	if err != nil {
+		return err
+	}
+	a, b := median(ours), median(theirs)
+	if err := peak.check("ours", r.flops, a, threads, r.double); err != nil {
+		return err
+	}
+	if err := peak.check(r.label, r.flops, b, threads, r.peerDouble); err != nil {
+		return err
+	}
+	rate := ""
+	if r.flops > 0 {
+		rate = fmt.Sprintf("%.0f GFLOP/s", r.flops/a)
+	}
+	label := r.label
+	if r.reached != nil {
+		label += fmt.Sprintf("; objective %.6f, ours %.6f", p.reached, r.reached())
+	}
+	fmt.Printf("| %s | %d | %s | %s | %s | %.2f | %g | %s |\n", r.name, threads, span(a), label, span(b), b/a, r.goal, rate)
+	return nil
+}
+
+// times measures both sides in turn, in nanoseconds.
+func (r *row) times(p *peer) (ours, theirs []float64, err error) {
 	work := r.prepare()
 	start := time.Now()
 	work()
-	reps := int(20*time.Millisecond/(time.Since(start)+1)) + 1
-	if _, err := p.ask(r.request(reps)); err != nil { // its warm-up, as the call above was ours
-		return err
+	first := time.Since(start)
+	if r.once {
+		t, err := p.ask(r.request(1))
+		return []float64{float64(first.Nanoseconds())}, []float64{t}, err
 	}
-	var ours, theirs []float64
+	reps := int(20*time.Millisecond/(first+1)) + 1
+	if _, err := p.ask(r.request(reps)); err != nil { // its warm-up, as the call above was ours
+		return nil, nil, err
+	}
 	n := r.rounds
 	if n == 0 {
 		n = rounds
@@ -176,23 +207,11 @@ func (r *row) measure(dir string, threads int, peak ceiling) (err error) {
 		ours = append(ours, float64(time.Since(start).Nanoseconds())/float64(reps))
 		t, err := p.ask(r.request(reps))
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		theirs = append(theirs, t)
 	}
-	a, b := median(ours), median(theirs)
-	if err := peak.check("ours", r.flops, a, threads, r.double); err != nil {
-		return err
-	}
-	if err := peak.check(r.label, r.flops, b, threads, r.peerDouble); err != nil {
-		return err
-	}
-	rate := ""
-	if r.flops > 0 {
-		rate = fmt.Sprintf("%.0f GFLOP/s", r.flops/a)
-	}
-	fmt.Printf("| %s | %d | %s | %s | %s | %.2f | %g | %s |\n", r.name, threads, span(a), r.label, span(b), b/a, r.goal, rate)
-	return nil
+	return ours, theirs, nil
 }
 
 func median(x []float64) float64 {

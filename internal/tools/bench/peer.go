@@ -12,8 +12,10 @@ import (
 	"strings"
 )
 
-// peer is a process that answers each line with the nanoseconds that the named work took.
+// peer is a process that answers each line with the nanoseconds that the named work took, and behind them the objective that it
+// reached, if it has one.
 type peer struct {
+	reached float64 // in the last answer
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
@@ -42,7 +44,7 @@ func startPeer(command []string, threads int) (*peer, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("peer %s does not start (run bench/install.sh): %w", command[0], err)
 	}
-	return &peer{cmd, in, bufio.NewScanner(out)}, nil
+	return &peer{cmd: cmd, in: in, out: bufio.NewScanner(out)}, nil
 }
 
 func (p *peer) ask(request string) (float64, error) {
@@ -52,7 +54,17 @@ func (p *peer) ask(request string) (float64, error) {
 	if !p.out.Scan() {
 		return 0, fmt.Errorf("peer has no answer to %q", request)
 	}
-	return strconv.ParseFloat(p.out.Text(), 64)
+	answer := strings.Fields(p.out.Text())
+	if len(answer) == 0 {
+		return 0, fmt.Errorf("peer has no time in its answer to %q", request)
+	}
+	if p.reached = 0; len(answer) > 1 {
+		var err error
+		if p.reached, err = strconv.ParseFloat(answer[1], 64); err != nil {
+			return 0, err
+		}
+	}
+	return strconv.ParseFloat(answer[0], 64)
 }
 
 func (p *peer) stop() {
