@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -90,7 +91,13 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	return cmd
 }
 
+// ballast is memory that a server holds and never touches, so that it costs no page. The collector starts when the heap has doubled: a server whose
+// models fill a megabyte would collect a hundred times a second, and every request would wait for it. A larger GOGC would do the same to a small
+// heap, and multiply a large one.
+func ballast() []byte { return make([]byte, 32<<20) }
+
 func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (failed error) {
+	defer runtime.KeepAlive(ballast())
 	if len(models) == 0 && o.data == "" {
 		return usage(cmd, "MODEL is missing; without one, --data is needed, for jobs")
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -139,6 +140,7 @@ func (o *sidecarOptions) listen(cmd *cobra.Command, flag, address string) (net.L
 }
 
 func runSidecar(e *env, cmd *cobra.Command, path string, o *sidecarOptions) (err error) {
+	defer runtime.KeepAlive(ballast())
 	if err := o.check(e, cmd); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,7 @@ func main() {
 		os.Exit(serveMain())
 	}
 	flag.Parse()
+	debug.SetGCPercent(800) // the cores are the server's: what the generator takes is not answered
 	run := o.run
 	if *own {
 		run = table

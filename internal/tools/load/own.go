@@ -75,7 +75,7 @@ func table() error {
 	}{
 		{"REST, JSON", options{http: overHTTP}}, {"REST, binary tensors", options{http: overHTTP, binary: true}}, {"gRPC", options{grpc: overGRPC}},
 	}
-	clients := []int{16, 32}
+	clients := []int{4, 16, 32} // few show the waiting of one request, many what the two cores carry
 	results := make([][]answered, len(kinds)*len(clients))
 	for range rounds { // kinds alternate, so that a slow spell of the machine strikes all
 		for i := range results {
