@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{acil(), aper(), batchstatistics(), fecam(), lame(), priorshift(), prototypes(), ranpac(), replay(), slca(), streaminglda(), t3a()}
+	return []claim.Claim{acil(), aper(), batchstatistics(), fecam(), lame(), priorshift(), prototypes(), ranpac(), replay(), slca(), streaminglda(), t3a(), zscl()}
 }
