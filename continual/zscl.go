@@ -35,7 +35,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Forget:  no: its weights hold traces of every row, and no record of which.
 // Errors:  ErrLabels when a row or a name has no label; ErrShape without rows or columns and on another width; ErrDegenerate for a row of length zero, for a class whose rows cancel, and when training diverges.
 // Differs: linear maps over frozen encoders instead of the encoders; Adam without decay; the logit scale stays; the defaults of Rate, Steps and Period are for maps this small, the paper's 1e-5, 1000 and 100 for CLIP.
-// Source:  zheng2023preventing, its method section; what averaging begins with and the temperature of distillation are those of the authors' code.
+// Source:  zheng2023preventing; what averaging begins with and the temperature of distillation are those of the authors' code.
 // Claim:   claims/continual/zscl.go.
 type ZSCL struct {
 	// Steps is how many batches of a task are looked at.
