@@ -5,5 +5,5 @@ import "github.com/gimbal-ml/gimbal/claims/claim"
 
 // Claims returns the family's claims.
 func Claims() []claim.Claim {
-	return []claim.Claim{acil(), agem(), aper(), batchstatistics(), ewc(), fecam(), lame(), priorshift(), prototypes(), ranpac(), replay(), rwalk(), si(), slca(), streaminglda(), t3a()}
+	return []claim.Claim{acil(), agem(), aper(), batchstatistics(), ewc(), fecam(), lame(), priorshift(), prototypes(), ranpac(), replay(), rwalk(), si(), slca(), streaminglda(), t3a(), zscl()}
 }
