@@ -155,3 +155,15 @@ func BenchmarkSearchPage(b *testing.B) {
 		get(s, "/papers?q=my+model+forgets+old+classes+when+I+tune+it")
 	}
 }
+
+func TestClaimShowsItsRuns(t *testing.T) {
+	s := newSite()
+	for path, want := range map[string]string{"/claims": "since 2026-11-24; holds before", "/claims/drift/adwin": "<code>8d7456c</code>"} {
+		if body := get(s, path).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("%s lacks %q", path, want)
+		}
+	}
+	if body := get(s, "/claims/detect/lof").Body.String(); strings.Contains(body, "<h2>Runs</h2>") {
+		t.Error("a claim that ran once shows a table of runs")
+	}
+}
