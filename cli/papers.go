@@ -181,9 +181,14 @@ func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path stri
 		}
 		broken += len(problems)
 		for _, p := range papers {
-			if library.Add(p) != nil {
+			key, fresh := library.AddOwn(p)
+			if !fresh {
 				known++
 				continue
+			}
+			if key != p.Key {
+				e.say("%s: another paper has the key %q, so %q is kept as %q", file, p.Key, cut(p.Title, 60), key)
+				p.Key = key
 			}
 			added++
 			own = append(own, p)

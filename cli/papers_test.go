@@ -78,3 +78,25 @@ func TestPapersAdd(t *testing.T) {
 		t.Error("a broken feed changes the library")
 	}
 }
+
+// TestPapersOfOneKey adds different papers that share a key: none may be lost, and adding them again may not double them.
+func TestPapersOfOneKey(t *testing.T) {
+	fixture(t)
+	write(t, "same.bib", "@misc{a, title={Quokkas}}\n@misc{a, title={Wombats}}\n@misc{a, title={quokkas}}\n@misc{lee2018simple, title={Numbats}}\n")
+	r := gimbal("papers", "--add", "same.bib", "--library", "own.jsonl", "--json")
+	if r.code != 0 || !strings.Contains(r.errOut, `another paper has the key "a"`) || !strings.Contains(r.errOut, `kept as "lee2018simpleb"`) {
+		t.Fatalf("exit %d, %s", r.code, r.errOut)
+	}
+	for range 2 {
+		var said map[string]any
+		if err := json.Unmarshal([]byte(must(t, "papers", "--add", "same.bib", "--library", "own.jsonl", "--json")), &said); err != nil {
+			t.Fatal(err)
+		}
+		if said["added"] != 0.0 || said["known_before"] != 4.0 || said["papers"] != 3.0 {
+			t.Errorf("added again, said %v", said)
+		}
+	}
+	if out := must(t, "papers", "--state", "own", "--library", "own.jsonl"); !strings.Contains(out, "ab\t") || !strings.Contains(out, "Numbats") {
+		t.Errorf("the library holds %s", out)
+	}
+}
