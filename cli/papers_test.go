@@ -100,3 +100,25 @@ func TestPapersOfOneKey(t *testing.T) {
 		t.Errorf("the library holds %s", out)
 	}
 }
+
+// TestPapersKeepsABrokenLibrary: adding writes the library anew, and must not drop the entry that it cannot read.
+func TestPapersKeepsABrokenLibrary(t *testing.T) {
+	fixture(t)
+	const text = "{\"title\":\"Quokkas\"}\n{\"title\":\n"
+	write(t, "own.jsonl", text)
+	refused(t, 1, []string{"own.jsonl", "line 2", "mend"}, "papers", "--add", "references.bib", "--library", "own.jsonl")
+	if now, err := os.ReadFile("own.jsonl"); err != nil || string(now) != text {
+		t.Errorf("the library holds %q, %v", now, err)
+	}
+	if r := gimbal("papers", "quokkas", "--library", "own.jsonl"); r.code != 0 || !strings.Contains(r.out, "Quokkas") || !strings.Contains(r.errOut, "line 2") {
+		t.Errorf("reading it: exit %d, %s, %s", r.code, r.out, r.errOut)
+	}
+}
+
+func TestPapersOddQuestions(t *testing.T) {
+	for _, words := range []string{strings.Repeat("x", 10_000), strings.Repeat("forgets ", 1250), "?!… ---"} {
+		if r := gimbal("papers", "--", words); r.code != 0 || len(r.errOut) > 200 {
+			t.Errorf("%.12q, %d characters: exit %d, %.200s", words, len(words), r.code, r.errOut)
+		}
+	}
+}
