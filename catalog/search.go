@@ -46,6 +46,39 @@ func (l *Library) Add(p Paper) error {
 	return nil
 }
 
+// AddOwn adds a paper and returns the key that it is known by. Where another paper has its key, it gets one with a letter behind;
+// a paper that is there already, by its key and either identifier or title, is not added again, and added is false.
+func (l *Library) AddOwn(p Paper) (key string, added bool) {
+	key = p.Key
+	for n := 0; ; n++ {
+		i, taken := l.keys[p.Key]
+		if !taken {
+			_ = l.Add(p) // its key is free
+			return p.Key, true
+		}
+		if same(l.papers[i], p) {
+			return p.Key, false
+		}
+		p.Key = key + suffix(n)
+	}
+}
+
+// same reports whether two entries are of one paper: by their identifiers where both have one, else by their titles.
+func same(a, b Paper) bool {
+	if a.Identifier != "" && b.Identifier != "" {
+		return strings.EqualFold(a.Identifier, b.Identifier)
+	}
+	return strings.EqualFold(a.Title, b.Title)
+}
+
+// suffix is b to z, and then numbers from 27.
+func suffix(n int) string {
+	if n < 25 {
+		return string(rune('b' + n))
+	}
+	return fmt.Sprint(n + 2)
+}
+
 // Len returns the number of papers.
 func (l *Library) Len() int { return len(l.papers) }
 

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -139,5 +140,29 @@ func TestFindAndSimilar(t *testing.T) {
 	}
 	if found := l.Search("quokka", Filter{}, 3); len(found) != 1 || found[0].Key != "own2026paper" {
 		t.Errorf("an added paper is not found: %v", found)
+	}
+}
+
+func TestAddOwnKeepsPapersApart(t *testing.T) {
+	l := NewLibrary(nil)
+	for i := range 30 {
+		p := Paper{Key: "k", Title: fmt.Sprint("paper ", i), Identifier: fmt.Sprint("arXiv:0000.", i)}
+		want := "k"
+		switch {
+		case i > 25:
+			want = fmt.Sprint("k", i+1)
+		case i > 0:
+			want = "k" + string(rune('a'+i))
+		}
+		if key, added := l.AddOwn(p); key != want || !added {
+			t.Errorf("paper %d is added as %q, %v, want %q", i, key, added, want)
+		}
+		p.Title = "another edition"
+		if key, added := l.AddOwn(p); key != want || added {
+			t.Errorf("paper %d comes again as %q, %v", i, key, added)
+		}
+	}
+	if l.Len() != 30 {
+		t.Errorf("the library holds %d papers, want 30", l.Len())
 	}
 }

@@ -87,7 +87,7 @@ shown as it is. This page is written by ` + "`gimbal claim --page docs/claims.md
 			fmt.Fprintf(&b, "| [%s](#%s) | not run | | %s | %s |\n", c.ID, anchor(c.ID), c.Arms[0], c.Arms[1])
 			continue
 		}
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s: %s | %s: %s |\n", c.ID, anchor(c.ID), r.Verdict, Show(c, r.Difference, true), c.Arms[0], Show(c, r.Arms[0].Interval, false), c.Arms[1], Show(c, r.Arms[1].Interval, false))
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s: %s | %s: %s |\n", c.ID, anchor(c.ID), verdict(r), Show(c, r.Difference, true), c.Arms[0], Show(c, r.Arms[0].Interval, false), c.Arms[1], Show(c, r.Arms[1].Interval, false))
 	}
 	for i, c := range All() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", c.ID, c.Statement)
@@ -107,9 +107,29 @@ shown as it is. This page is written by ` + "`gimbal claim --page docs/claims.md
 				fmt.Fprintf(&b, "| %s | %.4g |\n", f.Name, f.Value)
 			}
 		}
+		writeRuns(&b, c, r)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// verdict is how a result came out, and what it said before it last changed.
+func verdict(r *claim.Result) string {
+	if was, at, ok := r.Changed(); ok {
+		return fmt.Sprintf("%s (since %s; %s before)", r.Verdict, at.When, was)
+	}
+	return string(r.Verdict)
+}
+
+// writeRuns writes the table of all runs of a claim that ran more than once.
+func writeRuns(b *strings.Builder, c claim.Claim, r *claim.Result) {
+	if len(r.Earlier) == 0 {
+		return
+	}
+	b.WriteString("\n| run | verdict | difference | seeds | stored with |\n|---|---|---|---|---|\n")
+	for _, run := range r.Runs() {
+		fmt.Fprintf(b, "| %s | %s | %s | %d | %s |\n", run.When, run.Verdict, Show(c, run.Difference, true), run.Seeds, run.Commit)
+	}
 }
 
 func anchor(id string) string { return strings.ReplaceAll(id, "/", "") }

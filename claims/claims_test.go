@@ -62,6 +62,19 @@ func TestPageTellsTheStoredResults(t *testing.T) {
 	}
 }
 
+// TestPageTellsChanges reads the change of a verdict, which is known, off the page.
+func TestPageTellsChanges(t *testing.T) {
+	var page bytes.Buffer
+	if err := WriteMarkdown(&page, "results"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| [drift/adwin](#driftadwin) | open (since 2026-11-24; holds before) |", "| 2026-11-24 | holds | +29.25 [22.99, 35.51] | 10 | 8d7456c |"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 // fake is a claim whose arms are given seed by seed.
 func fake(lower bool, margin float64, arms ...[]float64) claim.Claim {
 	return claim.Claim{

@@ -21,7 +21,7 @@ import (
 type claimOptions struct {
 	data, save, page string
 	seeds            int
-	all              bool
+	all, history     bool
 }
 
 func newClaimCommand(e *env) *cobra.Command {
@@ -31,9 +31,13 @@ func newClaimCommand(e *env) *cobra.Command {
 		Short: "Run a paper's headline comparison again, small, and say how it came out",
 		Long: `Claim runs the comparison behind a method over seeds: the method against the baseline that its paper names, with a paired
 95 % interval and a verdict: holds, fails, or open. Without an ID it lists the claims. Some need the public data sets, in
-the folder that GIMBAL_DATA or --data names. Exit 3 when a claim fails.`,
+the folder that GIMBAL_DATA or --data names. Exit 3 when a claim fails.
+
+A stored result keeps what earlier runs said: --save adds to it, and --history runs nothing and lists the runs of the claims, or
+of all, oldest first, with the commit that a result was stored with where it is known.`,
 		Example: `  gimbal claim
-  gimbal claim probe/naivebayes --seeds 3`,
+  gimbal claim probe/naivebayes --seeds 3
+  gimbal claim --history drift/adwin`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runClaim(e, cmd, args, o) },
 	}
 	f := cmd.Flags()
@@ -41,6 +45,7 @@ the folder that GIMBAL_DATA or --data names. Exit 3 when a claim fails.`,
 	f.IntVar(&o.seeds, "seeds", 0, "how many `SEEDS` to run instead of the claim's own number")
 	f.StringVar(&o.save, "save", "", "`FOLDER` to store the results in: claims/results for the project's own")
 	f.StringVar(&o.page, "page", "", "write the page of all results stored in --save (default claims/results) to this `FILE`")
+	f.BoolVar(&o.history, "history", false, "list the stored runs, the program's own or those in --save, instead of running any")
 	f.BoolVar(&o.all, "all", false, "run every claim whose data is there")
 	return cmd
 }
@@ -57,6 +62,12 @@ func runClaim(e *env, cmd *cobra.Command, ids []string, o *claimOptions) error {
 	}
 	if o.all {
 		chosen = all
+	}
+	if o.history {
+		if len(ids) == 0 {
+			chosen = all
+		}
+		return o.listRuns(e, chosen)
 	}
 	if len(chosen) > 0 {
 		if err := o.measure(e, cmd, chosen); err != nil {
@@ -110,6 +121,11 @@ func (o *claimOptions) measure(e *env, cmd *cobra.Command, chosen []claim.Claim)
 		results = append(results, r)
 		l.add(c.ID, string(r.Verdict), claims.Show(c, r.Difference, true), claims.Show(c, r.Arms[0].Interval, false), claims.Show(c, r.Arms[1].Interval, false), len(r.Outcomes), r.Seconds)
 		if o.save != "" {
+			before, err := claims.Read(o.save, c.ID)
+			if err != nil {
+				return err
+			}
+			r.Follow(before)
 			if err := saveResult(claims.ResultPath(o.save, c.ID), r); err != nil {
 				return err
 			}
@@ -129,6 +145,28 @@ func (o *claimOptions) measure(e *env, cmd *cobra.Command, chosen []claim.Claim)
 		return gate("%s did not come out as claimed", joined(failed))
 	}
 	return nil
+}
+
+// listRuns lists the stored runs of claims, oldest first.
+func (o *claimOptions) listRuns(e *env, chosen []claim.Claim) error {
+	l := &listing{columns: columns("id", "when", "verdict", "difference", "seeds", "commit", "program", "machine")}
+	for _, c := range chosen {
+		r := claims.Stored(c.ID)
+		if o.save != "" {
+			var err error
+			if r, err = claims.Read(o.save, c.ID); err != nil {
+				return err
+			}
+		}
+		if r == nil {
+			e.say("%s: no run is stored", c.ID)
+			continue
+		}
+		for _, run := range r.Runs() {
+			l.add(c.ID, run.When, string(run.Verdict), claims.Show(c, run.Difference, true), run.Seeds, run.Commit, run.Program, run.Machine)
+		}
+	}
+	return e.print(l)
 }
 
 func saveResult(path string, r *claim.Result) error {

@@ -109,7 +109,7 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 		l.add(p.Key, year, p.State, p.Methods, p.Identifier, p.Title, p.Question)
 	}
 	if len(found) == 0 {
-		e.say("no paper is described by %q", words)
+		e.say("no paper is described by %q", cut(words, 60))
 	}
 	return e.print(l)
 }
@@ -126,7 +126,7 @@ func (e *env) library(path string, make bool) (l *catalog.Library, own []catalog
 			path, named = filepath.Join(folder, "gimbal", "papers.jsonl"), false
 		}
 	}
-	if own, err = e.readPapers(path, named && !make); err != nil {
+	if own, err = e.readPapers(path, named && !make, make); err != nil {
 		return nil, nil, "", err
 	}
 	l = catalog.NewLibrary(catalog.Papers())
@@ -136,8 +136,9 @@ func (e *env) library(path string, make bool) (l *catalog.Library, own []catalog
 	return l, own, path, nil
 }
 
-// readPapers reads a user's papers; none when the file is not there and nobody named it.
-func (e *env) readPapers(path string, must bool) ([]catalog.Paper, error) {
+// readPapers reads a user's papers; none when the file is not there and nobody named it. Where it must be whole, because it is to
+// be written anew, an entry that cannot be read is an error: it would be lost.
+func (e *env) readPapers(path string, must, whole bool) ([]catalog.Paper, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -152,6 +153,9 @@ func (e *env) readPapers(path string, must bool) ([]catalog.Paper, error) {
 	papers, problems, err := bib.Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if whole && len(problems) > 0 {
+		return nil, fmt.Errorf("%s, %s (mend or remove this entry of the library first: adding papers would lose it)", path, problems[0])
 	}
 	for _, p := range problems {
 		e.say("%s, %s", path, p)
@@ -181,9 +185,14 @@ func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path stri
 		}
 		broken += len(problems)
 		for _, p := range papers {
-			if library.Add(p) != nil {
+			key, fresh := library.AddOwn(p)
+			if !fresh {
 				known++
 				continue
+			}
+			if key != p.Key {
+				e.say("%s: another paper has the key %q, so %q is kept as %q", file, p.Key, cut(p.Title, 60), key)
+				p.Key = key
 			}
 			added++
 			own = append(own, p)

@@ -78,3 +78,47 @@ func TestPapersAdd(t *testing.T) {
 		t.Error("a broken feed changes the library")
 	}
 }
+
+// TestPapersOfOneKey adds different papers that share a key: none may be lost, and adding them again may not double them.
+func TestPapersOfOneKey(t *testing.T) {
+	fixture(t)
+	write(t, "same.bib", "@misc{a, title={Quokkas}}\n@misc{a, title={Wombats}}\n@misc{a, title={quokkas}}\n@misc{lee2018simple, title={Numbats}}\n")
+	r := gimbal("papers", "--add", "same.bib", "--library", "own.jsonl", "--json")
+	if r.code != 0 || !strings.Contains(r.errOut, `another paper has the key "a"`) || !strings.Contains(r.errOut, `kept as "lee2018simpleb"`) {
+		t.Fatalf("exit %d, %s", r.code, r.errOut)
+	}
+	for range 2 {
+		var said map[string]any
+		if err := json.Unmarshal([]byte(must(t, "papers", "--add", "same.bib", "--library", "own.jsonl", "--json")), &said); err != nil {
+			t.Fatal(err)
+		}
+		if said["added"] != 0.0 || said["known_before"] != 4.0 || said["papers"] != 3.0 {
+			t.Errorf("added again, said %v", said)
+		}
+	}
+	if out := must(t, "papers", "--state", "own", "--library", "own.jsonl"); !strings.Contains(out, "ab\t") || !strings.Contains(out, "Numbats") {
+		t.Errorf("the library holds %s", out)
+	}
+}
+
+// TestPapersKeepsABrokenLibrary: adding writes the library anew, and must not drop the entry that it cannot read.
+func TestPapersKeepsABrokenLibrary(t *testing.T) {
+	fixture(t)
+	const text = "{\"title\":\"Quokkas\"}\n{\"title\":\n"
+	write(t, "own.jsonl", text)
+	refused(t, 1, []string{"own.jsonl", "line 2", "mend"}, "papers", "--add", "references.bib", "--library", "own.jsonl")
+	if now, err := os.ReadFile("own.jsonl"); err != nil || string(now) != text {
+		t.Errorf("the library holds %q, %v", now, err)
+	}
+	if r := gimbal("papers", "quokkas", "--library", "own.jsonl"); r.code != 0 || !strings.Contains(r.out, "Quokkas") || !strings.Contains(r.errOut, "line 2") {
+		t.Errorf("reading it: exit %d, %s, %s", r.code, r.out, r.errOut)
+	}
+}
+
+func TestPapersOddQuestions(t *testing.T) {
+	for _, words := range []string{strings.Repeat("x", 10_000), strings.Repeat("forgets ", 1250), "?!… ---"} {
+		if r := gimbal("papers", "--", words); r.code != 0 || len(r.errOut) > 200 {
+			t.Errorf("%.12q, %d characters: exit %d, %.200s", words, len(words), r.code, r.errOut)
+		}
+	}
+}

@@ -88,6 +88,7 @@ type Result struct {
 	Program    string    `json:"program"` // version and commit
 	Machine    string    `json:"machine"`
 	When       string    `json:"when"` // UTC
+	Earlier    []Run     `json:"earlier,omitempty"`
 }
 
 // Arm is one arm's mean over the seeds, with its interval.

@@ -70,6 +70,12 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 			}
 			return key
 		},
+		"changed": func(r *claim.Result) string { // since when a verdict is what it is, where it was another one
+			if was, at, ok := r.Changed(); ok {
+				return fmt.Sprintf("since %s; %s before", at.When, was)
+			}
+			return ""
+		},
 		"title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
 	}).Parse(siteHTML))
 	for pattern, handle := range map[string]func(r *http.Request) (page, error){

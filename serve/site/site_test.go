@@ -155,3 +155,41 @@ func BenchmarkSearchPage(b *testing.B) {
 		get(s, "/papers?q=my+model+forgets+old+classes+when+I+tune+it")
 	}
 }
+
+func TestClaimShowsItsRuns(t *testing.T) {
+	s := newSite()
+	for path, want := range map[string]string{"/claims": "since 2026-11-24; holds before", "/claims/drift/adwin": "<code>8d7456c</code>"} {
+		if body := get(s, path).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("%s lacks %q", path, want)
+		}
+	}
+	if body := get(s, "/claims/detect/lof").Body.String(); strings.Contains(body, "<h2>Runs</h2>") {
+		t.Error("a claim that ran once shows a table of runs")
+	}
+}
+
+// TestPapersOfTheUser finds a paper that the user added, marked as such, by words and by each filter, and not by a filter that it fails.
+func TestPapersOfTheUser(t *testing.T) {
+	library := catalog.NewLibrary(catalog.Papers())
+	if err := library.Add(catalog.Paper{Key: "doe2021zebra", Title: "Zebra crossings seen by frozen encoders", Year: 2021, Family: "detect", Inputs: []string{"table"}, Kind: "method", State: "own"}); err != nil {
+		t.Fatal(err)
+	}
+	s := New(catalog.All(), library)
+	const link = `href="/papers/doe2021zebra"`
+	for query, want := range map[string]bool{
+		"q=zebra+crossings": true, "state=own": true, "family=detect": true, "input=table": true, "since=2021": true, "kind=method": true,
+		"state=runs": false, "family=weights": false, "input=checkpoint": false, "since=2022": false, "kind=survey": false,
+	} {
+		if w := get(s, "/papers?"+query); w.Code != http.StatusOK || strings.Contains(w.Body.String(), link) != want {
+			t.Errorf("?%s: status %d, shows the user's paper: %v, want %v", query, w.Code, !want, want)
+		}
+	}
+	if body := get(s, "/papers?state=own").Body.String(); strings.Count(body, `href="/papers/`) != 1 || !strings.Contains(body, ">own<") {
+		t.Error("state own does not list the user's paper alone, marked")
+	}
+	for _, words := range []string{strings.Repeat("x", 10_000), strings.Repeat("zebra+", 1667), "%3F%21%E2%80%A6"} {
+		if w := get(s, "/papers?q="+words); w.Code != http.StatusOK {
+			t.Errorf("a question of %d characters, %.10q: status %d", len(words), words, w.Code)
+		}
+	}
+}
