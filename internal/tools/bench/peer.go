@@ -16,9 +16,9 @@ import (
 // reached, if it has one.
 type peer struct {
 	reached float64 // in the last answer
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
 }
 
 // startPeer starts a peer that uses the given number of threads. Settings that make its BLAS slower than it is by

@@ -36,6 +36,7 @@ import (
 type options struct {
 	http, grpc, model, output string
 	columns, clients, conns   int
+	peer                      string
 	seconds                   float64
 	binary                    bool
 }
@@ -51,6 +52,7 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 4, "connections of gRPC")
 	flag.Float64Var(&o.seconds, "seconds", 5, "how long to measure")
 	flag.BoolVar(&o.binary, "binary", false, "send binary tensors over HTTP")
+	flag.StringVar(&o.peer, "peer", "", "with --table: another server's `HTTP,GRPC` addresses, measured in the same rounds (bench/mlserver.sh)")
 	own := flag.Bool("table", false, "start a server of one's own and print the table of docs/benchmarks.md")
 	if os.Getenv(serving) != "" {
 		os.Exit(serveMain())
@@ -59,7 +61,7 @@ func main() {
 	debug.SetGCPercent(800) // the cores are the server's: what the generator takes is not answered
 	run := o.run
 	if *own {
-		run = table
+		run = func() error { return table(o.peer) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)

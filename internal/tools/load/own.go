@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ const serving = "LOAD_SERVES"
 func serveMain() int { return cli.Main(catalog.All()) }
 
 // table prints, as medians over rounds, what a server of one detector, 512 columns and 100 classes, answers over both protocols, on the same cores as this program.
-func table() error {
+// A peer that runs already, under HTTP and gRPC addresses with a comma between, is asked in the same rounds.
+func table(peer string) error {
 	dir, err := os.MkdirTemp("", "load-")
 	if err != nil {
 		return err
@@ -69,11 +71,17 @@ func table() error {
 	}
 	fmt.Println("| one row of 512 columns, 100 classes | clients | requests/s | median | p99 |")
 	fmt.Println("|---|---|---|---|---|")
-	kinds := []struct {
+	type kind struct {
 		name    string
 		options options
-	}{
+	}
+	kinds := []kind{
 		{"REST, JSON", options{http: overHTTP}}, {"REST, binary tensors", options{http: overHTTP, binary: true}}, {"gRPC", options{grpc: overGRPC}},
+	}
+	if web, rpc, both := strings.Cut(peer, ","); both {
+		kinds = append(kinds, kind{"the peer, REST, JSON", options{http: web}}, kind{"the peer, gRPC", options{grpc: rpc}})
+	} else if peer != "" {
+		return fmt.Errorf("--peer %q: want two addresses, HTTP,GRPC", peer)
 	}
 	clients := []int{4, 16, 32} // few show the waiting of one request, many what the two cores carry
 	results := make([][]answered, len(kinds)*len(clients))
