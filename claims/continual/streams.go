@@ -24,16 +24,25 @@ import (
 // streamColumns is the width of hashed texts.
 const streamColumns = 512
 
-// fashionFeatures are the hidden layer, 256 columns, of a perceptron pre-trained on digits, for garments: rows to learn from and to test on.
+// fashionFeatures are [hiddenFeatures] of garments.
 func fashionFeatures(ctx context.Context, env claim.Env, r *rand.Rand, seed uint64, learn, test int) (a, b *data.Table, err error) {
+	return hiddenFeatures(ctx, env, "fashion_mnist", r, seed, learn, test)
+}
+
+// hiddenFeatures are the hidden layer, 256 columns, of a perceptron pre-trained on digits, for a set of images: rows to learn from, none of which
+// the perceptron saw, and rows to test on.
+func hiddenFeatures(ctx context.Context, env claim.Env, set string, r *rand.Rand, seed uint64, learn, test int) (a, b *data.Table, err error) {
+	const seen = 5000
 	digits, err := env.Images("mnist", "train")
+	if err == nil {
+		digits, err = claim.Sample(digits, r, 0)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if digits, err = claim.Sample(digits, r, 5000); err != nil {
-		return nil, nil, err
-	}
-	encoder, err := claim.Perceptron{Net: net.New(seed, 784, 256, 10)}.Train(ctx, net.Train{Epochs: 5, Batch: 64, Rate: 0.05, Cosine: true, Momentum: 0.9, Decay: 5e-4, Seed: seed}, digits)
+	n, _ := digits.Dims()
+	pretraining, others := digits.Slice(0, seen), digits.Slice(seen, n)
+	encoder, err := claim.Perceptron{Net: net.New(seed, 784, 256, 10)}.Train(ctx, net.Train{Epochs: 5, Batch: 64, Rate: 0.05, Cosine: true, Momentum: 0.9, Decay: 5e-4, Seed: seed}, pretraining)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +51,10 @@ func fashionFeatures(ctx context.Context, env claim.Env, r *rand.Rand, seed uint
 		name string
 		rows int
 	}{{"train", learn}, {"t10k", test}} {
-		t, err := env.Images("fashion_mnist", want.name)
+		t := others
+		if set != "mnist" || want.name != "train" {
+			t, err = env.Images(set, want.name)
+		}
 		if err == nil {
 			t, err = claim.Sample(t, r, want.rows)
 		}
