@@ -1,10 +1,14 @@
 #!/bin/sh
-# Measures the server beside MLServer, whose model answers a constant, in the same rounds on the same cores: the rows "the peer".
+# Measures the server beside MLServer, whose model answers a constant, in the same rounds on the same cores: the rows "the peer". MLServer runs
+# as it comes; with "quick" without its worker process and its log of requests.
 set -eu
 cd "$(dirname "$0")"
 [ -d .mlserver ] || python3 -m venv .mlserver
-.mlserver/bin/pip install --quiet mlserver
+.mlserver/bin/pip install --quiet mlserver 'uvloop<0.22' # a newer one stops its workers
 .mlserver/bin/pip list 2>/dev/null | grep -i '^mlserver '
+if [ "${1:-}" = quick ]; then
+	export MLSERVER_PARALLEL_WORKERS=0 MLSERVER_DEBUG=false MLSERVER_ACCESS_LOG=false
+fi
 (cd mlserver && exec ../.mlserver/bin/mlserver start . >/dev/null 2>&1) &
 peer=$!
 trap 'kill $peer' EXIT
