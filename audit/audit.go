@@ -47,25 +47,45 @@ type outputs struct {
 // sumSlack is how far probabilities may be from adding up to one; they are divided by their sum.
 const sumSlack = 0.01
 
-// each calls f for every row of a block with its K probabilities, on several threads; p is only lent. Errors: ErrShape on
+// shares are a row's K probabilities: exact, or those of row times one, so that a row of probabilities is not written out before it is
+// known which of them matter.
+type shares struct {
+	exact []float64
+	row   []float32
+	one   float64
+}
+
+func (s shares) at(c int) float64 {
+	if s.exact != nil {
+		return s.exact[c]
+	}
+	return float64(s.row[c]) * s.one
+}
+
+// each calls f for every row of a block with its probabilities, on several threads; they are only lent. Errors: ErrShape on
 // another width; ErrInput, with the row counted from first+1, for probabilities that are none.
-func (o *outputs) each(in *data.Table, first int, f func(row int, p []float64)) error {
+func (o *outputs) each(in *data.Table, first int, f func(row int, p shares)) error {
 	n, k := in.Dims()
 	if k != o.k {
 		return fmt.Errorf("%s: %w: table has %d columns, fitted on %d", o.name, data.ErrShape, k, o.k)
 	}
 	wrong := make([]bool, n)
 	num.Parallel(n, 256, func(lo, hi int) {
+		if o.probabilities {
+			for i := lo; i < hi; i++ {
+				p := shares{row: in.Row(i)}
+				if p.one = toOne(p.row); p.one == 0 {
+					wrong[i] = true
+				} else {
+					f(i, p)
+				}
+			}
+			return
+		}
 		p := make([]float64, k)
 		for i := lo; i < hi; i++ {
-			if o.probabilities {
-				wrong[i] = !proportions(p, in.Row(i))
-			} else {
-				softmax(p, in.Row(i))
-			}
-			if !wrong[i] {
-				f(i, p)
-			}
+			softmax(p, in.Row(i))
+			f(i, shares{exact: p})
 		}
 	})
 	if i := slices.Index(wrong, true); i >= 0 {
@@ -74,33 +94,27 @@ func (o *outputs) each(in *data.Table, first int, f func(row int, p []float64)) 
 	return nil
 }
 
-// proportions divides a row by its sum, added up in four strands, always the same ones. false: the row is no probabilities.
-func proportions(dst []float64, row []float32) bool {
+// toOne is what a row is multiplied with to add up to one, its sum taken in four strands, always the same ones. 0: the row is no probabilities.
+func toOne(row []float32) float64 {
 	var sums [4]float64
-	below, c := false, 0
+	signs, c := uint32(0), 0
 	for ; c+4 <= len(row); c += 4 {
 		v := row[c : c+4 : c+4]
-		if v[0] < 0 || v[1] < 0 || v[2] < 0 || v[3] < 0 {
-			below = true
-		}
+		signs |= math.Float32bits(v[0]) | math.Float32bits(v[1]) | math.Float32bits(v[2]) | math.Float32bits(v[3])
 		sums[0] += float64(v[0])
 		sums[1] += float64(v[1])
 		sums[2] += float64(v[2])
 		sums[3] += float64(v[3])
 	}
 	for ; c < len(row); c++ {
-		below = below || row[c] < 0
+		signs |= math.Float32bits(row[c])
 		sums[0] += float64(row[c])
 	}
 	sum := (sums[0] + sums[1]) + (sums[2] + sums[3])
-	if below || !(math.Abs(sum-1) <= sumSlack) {
-		return false
+	if signs>>31 != 0 && slices.Min(row) < 0 || !(math.Abs(sum-1) <= sumSlack) { // a sign may be that of −0
+		return 0
 	}
-	one := 1 / sum
-	for c, v := range row {
-		dst[c] = float64(v) * one
-	}
-	return true
+	return 1 / sum
 }
 
 // softmax subtracts the largest value first, so that a constant added to a row loses nothing.
@@ -140,14 +154,23 @@ func (o *outputs) labels(in *data.Table, first int) ([]int, error) {
 }
 
 // against is the class that a row's probabilities favour most beside its own, the first of equal ones, and how much more than its own.
-func against(p []float64, own int) (class int, margin float64) {
-	class = -1
+func (s shares) against(own int) (class int, margin float64) {
+	if s.exact != nil {
+		class = largestBeside(s.exact, own)
+	} else {
+		class = largestBeside(s.row, own)
+	}
+	return class, s.at(class) - s.at(own)
+}
+
+func largestBeside[T float32 | float64](p []T, own int) int {
+	best, most := -1, T(-1)
 	for c, v := range p {
-		if c != own && (class < 0 || v > p[class]) {
-			class = c
+		if v > most && c != own {
+			best, most = c, v
 		}
 	}
-	return class, p[class] - p[own]
+	return best
 }
 
 // state begins a state with the classes.

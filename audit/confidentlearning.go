@@ -60,7 +60,7 @@ func (c ConfidentLearning) FitSource(ctx context.Context, src data.Source) (*Con
 	sums, rows := make([][2]uint64, m.k), make([]int64, m.k)
 	err := m.pass(ctx, src, func(b *data.Table, labels []int, first int) error {
 		own := make([]uint64, len(labels))
-		err := m.each(b, first, func(i int, p []float64) { own[i] = uint64(p[labels[i]]*(1<<52) + 0.5) })
+		err := m.each(b, first, func(i int, p shares) { own[i] = uint64(p.at(labels[i])*(1<<52) + 0.5) })
 		for i, y := range labels {
 			var carry uint64
 			sums[y][0], carry = bits.Add64(sums[y][0], own[i], 0)
@@ -78,10 +78,11 @@ func (c ConfidentLearning) FitSource(ctx context.Context, src data.Source) (*Con
 			m.thresholds[y] = (float64(sums[y][1])*(1<<32)*(1<<32) + float64(sums[y][0])) / (1 << 52) / float64(rows[y])
 		}
 	}
+	m.bound()
 	m.rows, m.joint = rows, make([]int64, m.k*m.k)
 	err = m.pass(ctx, src, func(b *data.Table, labels []int, first int) error {
 		sure := make([]int, len(labels))
-		err := m.each(b, first, func(i int, p []float64) { sure[i] = m.sure(p) })
+		err := m.each(b, first, func(i int, p shares) { sure[i] = m.sure(p) })
 		for i, y := range labels {
 			if sure[i] >= 0 {
 				m.joint[y*m.k+sure[i]]++
@@ -102,19 +103,31 @@ const confidentLearningNever = 2
 type ConfidentLearningModel struct {
 	outputs
 	thresholds []float64 // K
+	bounds     []float32 // K
 	rows       []int64   // K, of each label
 	joint      []int64   // K×K: labels × confident classes
 }
 
 // sure is the class that a row is confidently of, −1 for none.
-func (m *ConfidentLearningModel) sure(p []float64) int {
-	best := -1
-	for c, v := range p {
-		if v >= m.thresholds[c]-confidentLearningSlack && (best < 0 || v > p[best]) {
-			best = c
+func (m *ConfidentLearningModel) sure(p shares) int {
+	best, most := -1, 0.0
+	for c := range m.thresholds {
+		if p.exact == nil && p.row[c] < m.bounds[c] {
+			continue
+		}
+		if v := p.at(c); v >= m.thresholds[c]-confidentLearningSlack && (best < 0 || v > most) {
+			best, most = c, v
 		}
 	}
 	return best
+}
+
+// bound sets what a class's value must have in a row of probabilities, before its division by the sum, to be looked at.
+func (m *ConfidentLearningModel) bound() {
+	m.bounds = make([]float32, m.k)
+	for c, t := range m.thresholds {
+		m.bounds[c] = float32((t - confidentLearningSlack) * (1 - 2*sumSlack))
+	}
 }
 
 // Classes returns the K classes, in the order of thresholds and joint.
@@ -151,12 +164,12 @@ func (m *ConfidentLearningModel) Audit(in *data.Table) ([]method.Finding, error)
 		return nil, err
 	}
 	out := make([]method.Finding, len(labels))
-	err = m.each(in, 0, func(i int, p []float64) {
+	err = m.each(in, 0, func(i int, p shares) {
 		y := labels[i]
-		_, out[i].Score = against(p, y)
+		_, out[i].Score = p.against(y)
 		if c := m.sure(p); c >= 0 && c != y {
 			out[i].Suspect, out[i].Suggested = true, m.classes[c]
-			out[i].Reason = fmt.Sprintf("%.3f for %s, where rows of that class get %.3f on average; %.3f for its own", p[c], m.classes[c], m.thresholds[c], p[y])
+			out[i].Reason = fmt.Sprintf("%.3f for %s, where rows of that class get %.3f on average; %.3f for its own", p.at(c), m.classes[c], m.thresholds[c], p.at(y))
 		}
 	})
 	if err != nil {
@@ -196,5 +209,6 @@ func loadConfidentLearning(c ConfidentLearning, st *data.Checkpoint) (*Confident
 	if slices.ContainsFunc(slices.Concat(m.rows, m.joint), func(v int64) bool { return v < 0 }) {
 		return nil, fmt.Errorf("%w: a negative count", data.ErrFormat)
 	}
+	m.bound()
 	return m, nil
 }

@@ -50,7 +50,7 @@ func (c Margin) FitSource(ctx context.Context, src data.Source) (*MarginModel, e
 	if err := m.begin(ctx, src); err != nil {
 		return nil, err
 	}
-	err := m.pass(ctx, src, func(b *data.Table, _ []int, first int) error { return m.each(b, first, func(int, []float64) {}) })
+	err := m.pass(ctx, src, func(b *data.Table, _ []int, first int) error { return m.each(b, first, func(int, shares) {}) })
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +67,11 @@ func (m *MarginModel) Audit(in *data.Table) ([]method.Finding, error) {
 		return nil, err
 	}
 	out := make([]method.Finding, len(labels))
-	err = m.each(in, 0, func(i int, p []float64) {
-		c, margin := against(p, labels[i])
+	err = m.each(in, 0, func(i int, p shares) {
+		c, margin := p.against(labels[i])
 		if out[i].Score = margin; margin > 0 {
 			out[i].Suspect, out[i].Suggested = true, m.classes[c]
-			out[i].Reason = fmt.Sprintf("%.3f for %s, %.3f for its own", p[c], m.classes[c], p[labels[i]])
+			out[i].Reason = fmt.Sprintf("%.3f for %s, %.3f for its own", p.at(c), m.classes[c], p.at(labels[i]))
 		}
 	})
 	if err != nil {

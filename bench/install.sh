@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 [ -d .venv ] || python3 -m venv .venv
-.venv/bin/pip install --quiet numpy scikit-learn pandas pyarrow safetensors
+.venv/bin/pip install --quiet numpy scikit-learn pandas pyarrow safetensors cleanlab
 .venv/bin/pip install --quiet faiss-cpu || echo "faiss cannot be installed here: its row is left out"
 .venv/bin/pip install --quiet torch || true
 if [ ! -e /usr/include/cblas.h ] && ! ls /usr/include/*/cblas.h >/dev/null 2>&1; then

@@ -140,6 +140,23 @@ def ridge_path(penalties):
     return lambda: model.fit(x, y)
 
 
+def audit_labels(rows, classes, batched):
+    """Probabilities and labels as the bench makes them: one label in ten is drawn anew."""
+    from cleanlab.experimental.label_issues_batched import find_label_issues_batched
+    from cleanlab.filter import find_label_issues
+
+    r = np.random.default_rng(1)
+    x = r.random((rows, classes), dtype=np.float32)
+    x *= r.random((rows, classes), dtype=np.float32)
+    y = r.integers(classes, size=rows)
+    x[np.arange(rows), y] += 20
+    x /= x.sum(axis=1, keepdims=True)
+    y = np.where(r.random(rows) < 0.1, r.integers(classes, size=rows), y)
+    if batched:
+        return lambda: find_label_issues_batched(labels=y, pred_probs=x, verbose=False)
+    return lambda: find_label_issues(y, x, return_indices_ranked_by="normalized_margin", n_jobs=int(os.environ["OMP_NUM_THREADS"]))
+
+
 def ranpac(rows, rank, classes):
     """A task of random features joins the products, and the penalty is chosen among 17 and applied: 18 dense solves."""
     r = np.random.default_rng(1)
@@ -306,7 +323,7 @@ def named(make, name):
     return lambda rows, cols, _: make(name, rows, cols)
 
 
-work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, ranpac, read_npy, read_parquet, read_csv, soup, svd, copy_bytes, start)}
+work = {f.__name__: f for f in (moments64, gram32, covariance, mahalanobis_class, mahalanobis_white, neighbours, neighbours_faiss, logistic, ridge_path, audit_labels, ranpac, read_npy, read_parquet, read_csv, soup, svd, copy_bytes, start)}
 for function in ("exp", "tanh", "gelu", "softmax", "layernorm"):
     work[function] = named(vector, function)
     work[function + "_torch"] = named(vector_torch, function)

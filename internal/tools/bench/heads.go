@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
+	"github.com/gimbal-ml/gimbal/audit"
 	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/probe"
@@ -39,6 +41,14 @@ func headRows() []*row {
 					return err
 				})
 			}},
+		{name: "audit of 1,000,000 labels, probabilities of 100 classes", threads: []int{2}, peer: "python", rounds: 3, goal: 5,
+			label:   "cleanlab, find_label_issues",
+			request: func(int) string { return fmt.Sprintf("audit_labels %d %d 0", auditRows, auditClasses) },
+			prepare: auditing},
+		{name: "audit of 1,000,000 labels, probabilities of 100 classes", threads: []int{2}, peer: "python", once: true, goal: 5,
+			label:   "cleanlab, find_label_issues_batched",
+			request: func(int) string { return fmt.Sprintf("audit_labels %d %d 1", auditRows, auditClasses) },
+			prepare: auditing},
 	}
 }
 
@@ -53,5 +63,36 @@ func fitFashion(fit func(*data.Table) error) func() {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
+	}
+}
+
+const auditRows, auditClasses = 1_000_000, 100
+
+// auditing finds wrong labels, one in ten, by probabilities.
+func auditing() func() {
+	x, labels := make([]float32, auditRows*auditClasses), make([]int, auditRows)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range labels {
+		row := x[i*auditClasses : (i+1)*auditClasses]
+		for j := range row {
+			row[j] = r.Float32() * r.Float32()
+		}
+		labels[i] = r.IntN(auditClasses)
+		if row[labels[i]] += 20; r.IntN(10) == 0 {
+			labels[i] = r.IntN(auditClasses)
+		}
+		sum := float32(0)
+		for _, v := range row {
+			sum += v
+		}
+		for j := range row {
+			row[j] /= sum
+		}
+	}
+	t := must(must(data.NewTable(auditRows, auditClasses, x)).WithLabels(labels, claim.Numbers(auditClasses)))
+	t = must(t.WithColumns(claim.Numbers(auditClasses)))
+	return func() {
+		m := must(audit.ConfidentLearning{Probabilities: true}.Fit(context.Background(), audit.LogitsInput{Logits: t}))
+		must(m.Audit(t))
 	}
 }
