@@ -230,6 +230,39 @@ func (t *towers) predict(in *data.Table, temperature float64) (*data.Table, erro
 	return data.NewNamed(n, t.classes, p)
 }
 
+// pointing is what models of towers have in common: they predict by cosines.
+type pointing struct {
+	towers      *towers
+	temperature float64
+}
+
+// Predict returns each row's probabilities of all classes with names, N×K.
+func (p pointing) Predict(in *data.Table) (*data.Table, error) {
+	return p.towers.predict(in, p.temperature)
+}
+
+// Logits returns each row's cosines to all names over the temperature, N×K.
+func (p pointing) Logits(in *data.Table) (*data.Table, error) {
+	return p.towers.logits(in, p.temperature)
+}
+
+// named are the towers with names of more classes.
+func (p pointing) named(names *data.Table) (pointing, error) {
+	t := p.towers.clone()
+	if err := t.callBy(names); err != nil {
+		return p, fmt.Errorf("%s: %w", t.name, err)
+	}
+	return pointing{t, p.temperature}, nil
+}
+
+// lesson is a further task.
+func (p pointing) lesson(task *data.Table) (*lesson, error) {
+	if err := method.Width(p.towers.name, task, p.towers.d); err != nil {
+		return nil, err
+	}
+	return newLesson(task)
+}
+
 // state is the towers as tensors.
 func (t *towers) state() *data.Checkpoint {
 	st := &data.Checkpoint{Meta: map[string]string{}, Tensors: map[string]data.Tensor{

@@ -13,6 +13,7 @@ import (
 var _ = methods.Add(method.Learned(method.Info{
 	Title: "maps over image and name embeddings, held by a reference set to what the untuned model says",
 	Paper: "zheng2023preventing",
+	Small: map[string]string{"steps": "40", "period": "10"},
 	Exempt: map[string]string{
 		"far-from-zero": "rows are compared with names by their direction from zero, as the model that gave the embeddings does",
 	},
@@ -154,7 +155,7 @@ func (c ZSCL) learn(ctx context.Context, from *towers, rows *lesson) (*ZSCLModel
 		copy(t.image, params.Get("image").Values)
 		copy(t.text, params.Get("text").Values)
 	}
-	return &ZSCLModel{c, t}, nil
+	return &ZSCLModel{pointing{t, c.Temperature}, c}, nil
 }
 
 // zsclMean is the equal mean of weights along the way; it writes where it began.
@@ -220,25 +221,22 @@ func (h zsclHeld) distance(g *net.Graph, image, text *net.Node) *net.Node {
 
 // ZSCLModel is a fitted [ZSCL].
 type ZSCLModel struct {
+	pointing
 	config ZSCL
-	towers *towers
 }
 
 // WithNames returns the model with names of more classes: embeddings as in [ZSCLInput]. Classes that have a name keep it.
 func (m *ZSCLModel) WithNames(names *data.Table) (*ZSCLModel, error) {
-	t := m.towers.clone()
-	if err := t.callBy(names); err != nil {
-		return nil, fmt.Errorf("zscl: %w", err)
+	p, err := m.named(names)
+	if err != nil {
+		return nil, err
 	}
-	return &ZSCLModel{m.config, t}, nil
+	return &ZSCLModel{p, m.config}, nil
 }
 
 // Update returns the model tuned on the task's rows.
 func (m *ZSCLModel) Update(ctx context.Context, task *data.Table) (method.Model, error) {
-	if err := method.Width("zscl", task, m.towers.d); err != nil {
-		return nil, err
-	}
-	rows, err := newLesson(task)
+	rows, err := m.lesson(task)
 	if err != nil {
 		return nil, err
 	}
@@ -247,16 +245,6 @@ func (m *ZSCLModel) Update(ctx context.Context, task *data.Table) (method.Model,
 		return nil, err
 	}
 	return next, nil
-}
-
-// Predict returns each row's probabilities of all classes with names, N×K.
-func (m *ZSCLModel) Predict(in *data.Table) (*data.Table, error) {
-	return m.towers.predict(in, m.config.Temperature)
-}
-
-// Logits returns each row's cosines to all names over the temperature, N×K.
-func (m *ZSCLModel) Logits(in *data.Table) (*data.Table, error) {
-	return m.towers.logits(in, m.config.Temperature)
 }
 
 // State returns the model as tensors.
@@ -270,5 +258,5 @@ func loadZSCL(c ZSCL, st *data.Checkpoint) (*ZSCLModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ZSCLModel{c, t}, nil
+	return &ZSCLModel{pointing{t, c.Temperature}, c}, nil
 }

@@ -34,32 +34,7 @@ const off = 1e-9
 
 func zsclRun(ctx context.Context, _ claim.Env, seed uint64) (o claim.Outcome, err error) {
 	o.Extra = map[string]float64{}
-	m, err := trainPictures(ctx, seed, 19200, 16)
-	if err != nil {
-		return o, err
-	}
-	r := claim.Random(seed, 12)
-	var train, test []*data.Table
-	for _, d := range pictureDomains() {
-		a, err := m.rows(d, 400, r)
-		if err != nil {
-			return o, err
-		}
-		b, err := m.rows(d, 500, r)
-		if err != nil {
-			return o, err
-		}
-		train, test = append(train, a), append(test, b)
-	}
-	names, err := m.words()
-	if err != nil {
-		return o, err
-	}
-	reference, err := m.rows(pictureDomain{}, 1000, r)
-	if err != nil {
-		return o, err
-	}
-	sentences, err := m.sentences(200, r)
+	w, err := pictureWorld(ctx, seed)
 	if err != nil {
 		return o, err
 	}
@@ -69,71 +44,120 @@ func zsclRun(ctx context.Context, _ claim.Env, seed uint64) (o claim.Outcome, er
 	tuned.Rate, tuned.Anchor, tuned.Distillation, tuned.Period = 0.01, 0.1, 0.1, 20
 	given.Rate, given.Anchor, given.Distillation, given.Period = 0.01, 1, 1, 20
 	still.Rate, still.Steps = 1e-12, 1
-	bare := continual.ZSCLInput{Names: names}
-	held := continual.ZSCLInput{Names: names, Reference: reference, Sentences: sentences}
 	for _, arm := range []struct {
 		name string
 		c    continual.ZSCL
-		in   continual.ZSCLInput
+		held bool
 		half bool
 	}{
-		{"zscl", tuned, held, false}, {"sequential", plain, bare, false}, {"zscl, weights 1", given, held, false}, {"anchor", anchor, bare, false},
-		{"task rows", tuned, bare, false}, {"wise-ft", fast, bare, true}, {"zero-shot", still, bare, false},
+		{"zscl", tuned, true, false}, {"sequential", plain, false, false}, {"zscl, weights 1", given, true, false}, {"anchor", anchor, false, false},
+		{"task rows", tuned, false, false}, {"wise-ft", fast, false, true}, {"zero-shot", still, false, false},
 	} {
-		run, err := pictureRun(ctx, arm.c, arm.in, train, test, arm.half)
-		if err != nil {
-			return o, err
+		var asked func(method.Model) (method.Model, error)
+		if arm.half {
+			asked = func(m method.Model) (method.Model, error) { return halfway(arm.c, m) }
 		}
-		for _, f := range []struct {
-			name    string
-			measure func([]metric.ContinualRun, ...metric.Interval) (metric.Estimate, error)
-		}{{"average", metric.GrandMean}, {"transfer", metric.UnseenTransfer}, {"last", metric.LastAccuracy}} {
-			v, err := f.measure([]metric.ContinualRun{run})
-			if err != nil {
-				return o, err
-			}
-			if f.name == "average" {
-				o.Arms = append(o.Arms, v.Value)
-			}
-			o.Extra[arm.name+": "+f.name] = v.Value
+		if _, err := w.measure(ctx, arm.name, w.zscl(ctx, arm.c, arm.held), asked, &o); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
 }
 
-// pictureRun takes a model through the domains and measures it on all of them after each; half measures the mean of its weights and
-// the untuned ones, WiSE-FT's ensemble.
-func pictureRun(ctx context.Context, c continual.ZSCL, in continual.ZSCLInput, train, test []*data.Table, half bool) (run metric.ContinualRun, err error) {
-	var m method.Model
-	for stage, task := range train {
+// domains are what a model of pictures is taught in turn, with what it knows of the rest.
+type domains struct {
+	train, test                 []*data.Table
+	names, reference, sentences *data.Table
+}
+
+// pictureWorld trains a model of pictures and words and embeds the domains by it.
+func pictureWorld(ctx context.Context, seed uint64) (w domains, err error) {
+	m, err := trainPictures(ctx, seed, 19200, 16)
+	if err != nil {
+		return w, err
+	}
+	r := claim.Random(seed, 12)
+	for _, d := range pictureDomains() {
+		a, err := m.rows(d, 400, r)
+		if err != nil {
+			return w, err
+		}
+		b, err := m.rows(d, 500, r)
+		if err != nil {
+			return w, err
+		}
+		w.train, w.test = append(w.train, a), append(w.test, b)
+	}
+	if w.names, err = m.words(); err != nil {
+		return w, err
+	}
+	if w.reference, err = m.rows(pictureDomain{}, 1000, r); err != nil {
+		return w, err
+	}
+	w.sentences, err = m.sentences(200, r)
+	return w, err
+}
+
+// learner fits a method to the first domain.
+type learner func(task *data.Table) (method.Model, error)
+
+// zscl fits with the reference and the sentences, or without.
+func (w domains) zscl(ctx context.Context, c continual.ZSCL, held bool) learner {
+	in := continual.ZSCLInput{Names: w.names}
+	if held {
+		in.Reference, in.Sentences = w.reference, w.sentences
+	}
+	return func(task *data.Table) (method.Model, error) {
+		in.Train = task
+		return c.Fit(ctx, in)
+	}
+}
+
+// measure takes a model through the domains and measures it on all of them after each: the mean of all joins the arms, and transfer and
+// last accuracy the rest. Where asked is given it is what it makes of the model that is measured.
+func (w domains) measure(ctx context.Context, name string, fit learner, asked func(method.Model) (method.Model, error), o *claim.Outcome) (m method.Model, err error) {
+	var run metric.ContinualRun
+	for stage, task := range w.train {
 		if stage == 0 {
-			in.Train = task
-			m, err = c.Fit(ctx, in)
+			m, err = fit(task)
 		} else {
 			m, err = m.(method.Updater).Update(ctx, task)
 		}
 		if err != nil {
-			return run, err
+			return nil, err
 		}
-		asked := m
-		if half {
-			if asked, err = halfway(c, m); err != nil {
-				return run, err
+		of := m
+		if asked != nil {
+			if of, err = asked(m); err != nil {
+				return nil, err
 			}
 		}
-		row := make([]float64, len(test))
-		for j, t := range test {
-			p, err := asked.(method.Predictor).Predict(t)
+		row := make([]float64, len(w.test))
+		for j, t := range w.test {
+			p, err := of.(method.Predictor).Predict(t)
 			if err == nil {
 				row[j], err = amongOwn(p, t)
 			}
 			if err != nil {
-				return run, err
+				return nil, err
 			}
 		}
 		run.Accuracy = append(run.Accuracy, row)
 	}
-	return run, nil
+	for _, f := range []struct {
+		name    string
+		measure func([]metric.ContinualRun, ...metric.Interval) (metric.Estimate, error)
+	}{{"average", metric.GrandMean}, {"transfer", metric.UnseenTransfer}, {"last", metric.LastAccuracy}} {
+		v, err := f.measure([]metric.ContinualRun{run})
+		if err != nil {
+			return nil, err
+		}
+		if f.name == "average" {
+			o.Arms = append(o.Arms, v.Value)
+		}
+		o.Extra[name+": "+f.name] = v.Value
+	}
+	return m, nil
 }
 
 // halfway is the model with the mean of its maps and the identity.
