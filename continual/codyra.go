@@ -103,20 +103,20 @@ func (c CoDyRA) learn(ctx context.Context, from *CoDyRAModel, rows *lesson) (*Co
 	rank := min(c.Rank, t.d)
 	err := t.learn(ctx, params, rows, tuition{
 		steps: c.Steps, batch: c.Batch, rate: c.Rate, temperature: c.Temperature, seed: c.Seed,
-		image:   func(g *net.Graph) *net.Node { return changed(g, "image", from.towers.image, t.d, rank) },
-		text:    func(g *net.Graph) *net.Node { return changed(g, "text", from.towers.text, t.d, rank) },
+		image:   func(g *net.Graph) *net.Node { return codyraChanged(g, "image", from.towers.image, t.d, rank) },
+		text:    func(g *net.Graph) *net.Node { return codyraChanged(g, "text", from.towers.text, t.d, rank) },
 		stepped: func(step int, p *net.Params) error { c.draw(step, p); return nil },
 	})
 	if err != nil {
 		return nil, err
 	}
 	m := &CoDyRAModel{config: c, pointing: pointing{t, c.Temperature}, ranks: slices.Clone(from.ranks)}
-	m.ranks = append(m.ranks, [2]int{merge(t.image, params, "image", t.d, rank), merge(t.text, params, "text", t.d, rank)})
+	m.ranks = append(m.ranks, [2]int{codyraMerge(t.image, params, "image", t.d, rank), codyraMerge(t.text, params, "text", t.d, rank)})
 	return m, nil
 }
 
-// changed is a map with what a task adds to it: up·diag(gate)·down. It starts as the map, since up starts at zero.
-func changed(g *net.Graph, name string, weight []float32, d, rank int) *net.Node {
+// codyraChanged is a map with what a task adds to it: up·diag(gate)·down. It starts as the map, since up starts at zero.
+func codyraChanged(g *net.Graph, name string, weight []float32, d, rank int) *net.Node {
 	up := g.Param(name+".up", net.Constant(0), d, rank)
 	gate := g.Param(name+".gate", net.Normal(1), 1, rank)
 	down := g.Param(name+".down", net.Normal(1/math.Sqrt(3*float64(d))), rank, d) // the variance of the code's uniform ones
@@ -131,12 +131,12 @@ func (c CoDyRA) draw(step int, params *net.Params) {
 	}
 	by := float32(c.Sparsity * (float64(step) - first) / (float64(c.Steps) - first))
 	for _, name := range []string{"image.gate", "text.gate"} {
-		shrink(params.Get(name).Values, by)
+		codyraShrink(params.Get(name).Values, by)
 	}
 }
 
-// shrink is the proximal map of by·|w|₁: the w that makes ½(w−x)² + by·|w| least.
-func shrink(x []float32, by float32) {
+// codyraShrink is the proximal map of by·|w|₁: the w that makes ½(w−x)² + by·|w| least.
+func codyraShrink(x []float32, by float32) {
 	for i, v := range x {
 		switch {
 		case v > by:
@@ -149,8 +149,8 @@ func shrink(x []float32, by float32) {
 	}
 }
 
-// merge adds to a map what a task learned and returns in how many directions.
-func merge(weight []float32, params *net.Params, name string, d, rank int) (directions int) {
+// codyraMerge adds to a map what a task learned and returns in how many directions.
+func codyraMerge(weight []float32, params *net.Params, name string, d, rank int) (directions int) {
 	up, gate := slices.Clone(params.Get(name+".up").Values), params.Get(name+".gate").Values
 	for k, v := range gate {
 		if v != 0 {
