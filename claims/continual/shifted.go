@@ -14,7 +14,8 @@ import (
 type shifted struct {
 	net   claim.Perceptron
 	back  claim.Perceptron // its last layer
-	train *data.Table      // features of clean training rows
+	clean *data.Table      // images to learn from
+	train *data.Table      // their features
 	r     *rand.Rand
 	test  *data.Table // images
 }
@@ -35,6 +36,7 @@ func newShifted(ctx context.Context, env claim.Env, seed uint64, rows int) (*shi
 	if _, s.back, err = s.net.Cut(1); err != nil {
 		return nil, err
 	}
+	s.clean = clean
 	if s.train, err = s.net.Hidden(1, clean); err != nil {
 		return nil, err
 	}
