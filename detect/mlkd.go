@@ -10,7 +10,6 @@ import (
 
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/internal/net"
-	"github.com/gimbal-ml/gimbal/internal/num"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
@@ -82,7 +81,7 @@ func (c MLKD) Fit(ctx context.Context, in MLKDInput) (*MLKDModel, error) {
 	if err := readyRows(ctx, in.Tokens, 2); err != nil {
 		return nil, err
 	}
-	if err := checkTokens(in.Tokens); err != nil {
+	if err := method.CheckTokens(in.Tokens); err != nil {
 		return nil, err
 	}
 	tables := []*data.Table{in.Tokens}
@@ -90,13 +89,13 @@ func (c MLKD) Fit(ctx context.Context, in MLKDInput) (*MLKDModel, error) {
 		if n, d := in.General.Dims(); n == 0 || d == 0 {
 			return nil, fmt.Errorf("%w: general texts are %d×%d", data.ErrShape, n, d)
 		}
-		if err := checkTokens(in.General); err != nil {
+		if err := method.CheckTokens(in.General); err != nil {
 			return nil, fmt.Errorf("general: %w", err)
 		}
 		tables = append(tables, in.General)
 	}
 	_, steps := in.Tokens.Dims()
-	m := &MLKDModel{config: c, steps: steps, known: knownTokens(tables), params: net.NewParams(c.Seed)}
+	m := &MLKDModel{config: c, steps: steps, known: method.KnownTokens(tables), params: net.NewParams(c.Seed)}
 	run := mlkdRun{ctx: ctx, config: c, stages: len(tables)}
 	if c.Strategy == "distilled" {
 		run.stages++
@@ -128,7 +127,7 @@ func (c MLKD) Distill(ctx context.Context, teacher *MLKDModel, tokens *data.Tabl
 	if err := method.Width("mlkd", tokens, teacher.steps); err != nil {
 		return nil, err
 	}
-	if err := checkTokens(tokens); err != nil {
+	if err := method.CheckTokens(tokens); err != nil {
 		return nil, err
 	}
 	run := mlkdRun{ctx: ctx, config: c, stages: 1}
@@ -155,7 +154,7 @@ type mlkdRun struct {
 }
 
 // train runs the next one.
-func (r *mlkdRun) train(params *net.Params, texts tokenTexts, build func(g *net.Graph, rows int, texts tokenTexts) (*net.Node, func(net.Batch))) error {
+func (r *mlkdRun) train(params *net.Params, texts net.Texts, build func(g *net.Graph, rows int, texts net.Texts) (*net.Node, func(net.Batch))) error {
 	c, stage := r.config, r.stage
 	r.stage++
 	loop := net.Loop{Epochs: c.Steps, Batch: mlkdBatch, Seed: c.Seed + uint64(stage)<<32,
@@ -165,10 +164,10 @@ func (r *mlkdRun) train(params *net.Params, texts tokenTexts, build func(g *net.
 			method.Progress(r.ctx, stage*c.Steps+p.Epoch, r.stages*c.Steps)
 			return true
 		}}
-	if texts.rows() >= mlkdFew {
+	if texts.Rows() >= mlkdFew {
 		loop.Holdout, loop.Patience = mlkdShare, mlkdPatience
 	}
-	trainer, err := net.NewTrainer(loop, params, net.Task{Rows: texts.rows(), Build: func(g *net.Graph, rows int) (*net.Node, func(net.Batch)) {
+	trainer, err := net.NewTrainer(loop, params, net.Task{Rows: texts.Rows(), Build: func(g *net.Graph, rows int) (*net.Node, func(net.Batch)) {
 		return build(g, rows, texts)
 	}})
 	if err != nil {
@@ -196,7 +195,7 @@ func (r *mlkdRun) distill(teacher *MLKDModel, tokens *data.Table) (*MLKDModel, e
 	for _, p := range both.All() {
 		p.Frozen = true
 	}
-	err := r.train(both, m.read(tokens, true), func(g *net.Graph, rows int, texts tokenTexts) (*net.Node, func(net.Batch)) {
+	err := r.train(both, m.read(tokens, true), func(g *net.Graph, rows int, texts net.Texts) (*net.Node, func(net.Batch)) {
 		return m.distillation(g, teacher, rows, texts)
 	})
 	if err != nil {
@@ -225,18 +224,16 @@ func (m *MLKDModel) language() net.Language {
 }
 
 // likelihood trains the model to predict tokens.
-func (m *MLKDModel) likelihood(g *net.Graph, n int, texts tokenTexts) (*net.Node, func(net.Batch)) {
-	in, out := g.Ints(n*texts.steps), g.Ints(n*texts.steps)
-	_, logits := m.language().Build(g, mlkdName, in, texts.steps)
-	return g.CrossEntropy(logits, out, net.Targets{}), func(b net.Batch) { texts.feed(in, out, b.Rows) }
+func (m *MLKDModel) likelihood(g *net.Graph, n int, texts net.Texts) (*net.Node, func(net.Batch)) {
+	return m.language().Likelihood(g, mlkdName, n, texts)
 }
 
 // distillation trains the model to imitate a teacher.
-func (m *MLKDModel) distillation(g *net.Graph, teacher *MLKDModel, n int, texts tokenTexts) (*net.Node, func(net.Batch)) {
-	in, out := g.Ints(n*texts.steps), g.Ints(n*texts.steps)
-	taught, wanted := teacher.language().Build(g, mlkdTeacher+mlkdName, in, texts.steps)
-	states, logits := m.language().Build(g, mlkdName, in, texts.steps)
-	share := g.Input(n * texts.steps) // of each token in the mean over all of the batch
+func (m *MLKDModel) distillation(g *net.Graph, teacher *MLKDModel, n int, texts net.Texts) (*net.Node, func(net.Batch)) {
+	in, out := g.Ints(n*texts.Steps), g.Ints(n*texts.Steps)
+	taught, wanted := teacher.language().Build(g, mlkdTeacher+mlkdName, in, texts.Steps)
+	states, logits := m.language().Build(g, mlkdName, in, texts.Steps)
+	share := g.Input(n * texts.Steps) // of each token in the mean over all of the batch
 	soft := 1 / m.config.Temperature
 	// The divergence but for the teacher's own entropy, which no student changes: section 3.2.
 	loss := g.CrossEntropySoft(g.Scale(logits, soft, 0), g.Softmax(g.Scale(wanted, soft, 0)), net.Targets{Rows: share, Total: 1})
@@ -244,7 +241,7 @@ func (m *MLKDModel) distillation(g *net.Graph, teacher *MLKDModel, n int, texts 
 		loss = g.Add(loss, g.Sum(g.Mul(m.apart(g, mlkdLayers(states), mlkdLayers(taught)), share)))
 	}
 	return loss, func(b net.Batch) {
-		texts.feed(in, out, b.Rows)
+		texts.Feed(in, out, b.Rows)
 		count := 0
 		for _, token := range out.Values {
 			if token >= 0 {
@@ -309,8 +306,8 @@ type MLKDModel struct {
 }
 
 // read looks a table's tokens up.
-func (m *MLKDModel) read(t *data.Table, sorted bool) tokenTexts {
-	return readTokens(t, m.known, m.steps, sorted)
+func (m *MLKDModel) read(t *data.Table, sorted bool) net.Texts {
+	return method.ReadTokens(t, m.known, m.steps, sorted)
 }
 
 // Score returns each text's perplexity.
@@ -318,45 +315,16 @@ func (m *MLKDModel) Score(in *data.Table) ([]float64, error) {
 	if err := method.Width("mlkd", in, m.steps); err != nil {
 		return nil, err
 	}
-	if err := checkTokens(in); err != nil {
+	if err := method.CheckTokens(in); err != nil {
 		return nil, fmt.Errorf("mlkd: %w", err)
 	}
-	texts := m.read(in, false)
-	n := texts.rows()
-	scores, v := make([]float64, n), len(m.known)+1
-	var program *net.Program
-	var logits *net.Node
-	var into, out *net.Ints
-	for lo := 0; lo < n; lo += mlkdBatch {
-		rows := min(mlkdBatch, n-lo)
-		if program == nil || len(out.Values) != rows*m.steps {
-			g := net.NewGraph(m.params)
-			g.Training = false
-			into, out = g.Ints(rows*m.steps), g.Ints(rows*m.steps)
-			_, logits = m.language().Build(g, mlkdName, into, m.steps)
-			var err error
-			if program, err = g.Infer(logits); err != nil {
-				return nil, fmt.Errorf("mlkd: %w", err)
-			}
-		}
-		batch := make([]int, rows)
-		for i := range batch {
-			batch[i] = lo + i
-		}
-		texts.feed(into, out, batch)
-		program.Forward()
-		for i := range rows {
-			loss, count := 0.0, 0
-			for j, token := range out.Values[i*m.steps : (i+1)*m.steps] {
-				if token < 0 {
-					break
-				}
-				row := logits.Value()[(i*m.steps+j)*v:][:v]
-				loss += num.LogSumExp(row) - float64(row[token])
-				count++
-			}
-			scores[lo+i] = math.Exp(min(loss/float64(count), 700)) // below float64's largest
-		}
+	losses, tokens, err := m.language().LogLikelihoods(m.params, mlkdName, m.read(in, false))
+	if err != nil {
+		return nil, fmt.Errorf("mlkd: %w", err)
+	}
+	scores := make([]float64, len(losses))
+	for i, loss := range losses {
+		scores[i] = net.Perplexity(loss, tokens[i])
 	}
 	return scores, nil
 }
@@ -384,7 +352,7 @@ func loadMLKD(c MLKD, st *data.Checkpoint) (*MLKDModel, error) {
 	}
 	m := &MLKDModel{config: c, params: net.NewParams(c.Seed)}
 	for i, token := range known {
-		if token < 0 || token > largestToken || i > 0 && token <= known[i-1] {
+		if token < 0 || token > method.LargestToken || i > 0 && token <= known[i-1] {
 			return nil, fmt.Errorf("tensor %q: %w: token %d is out of order or range", "known", data.ErrFormat, token)
 		}
 		m.known = append(m.known, int32(token))

@@ -144,7 +144,7 @@ func distilled(t *testing.T, c MLKD, teacher *MLKDModel, params *net.Params) (lo
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts.feed(in, out, batch.Rows)
+		texts.Feed(in, out, batch.Rows)
 		q.Forward()
 		for _, node := range outs[:len(outs)-1] {
 			layers[i] = append(layers[i], node.Value())

@@ -69,7 +69,7 @@ func (r recipe) table(slot string) *data.Table {
 	g := rand.New(rand.NewPCG(r.seed, 2))
 	var t *data.Table
 	switch slot {
-	case "tokens", "general":
+	case "tokens", "general", "good":
 		x := make([]float32, 0, len(labels)*r.d)
 		for _, c := range labels {
 			x = append(x, r.text(g, c+r.first)...)
@@ -229,7 +229,7 @@ func withHead(in data.Bundle, x *data.Table) data.Bundle {
 // tokens in any order.
 func (r recipe) strange(slot string, n int) *data.Table {
 	g := rand.New(rand.NewPCG(r.seed, 3))
-	if slot == "tokens" || slot == "general" {
+	if slot == "tokens" || slot == "general" || slot == "good" {
 		x := make([]float32, n*r.d)
 		for i := range x {
 			x[i] = float32(g.IntN(words*len(r.classes))) + float32(r.shift)
