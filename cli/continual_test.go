@@ -333,3 +333,27 @@ func lastClass(t *testing.T) string {
 	must(t, "continual", "forget", "--state", "run.state", "--class", "bee")
 	return "run.state"
 }
+
+// TestContinualGap: falls, recoveries and steps beyond float32 are told, what is wrong with a log is said in a line.
+func TestContinualGap(t *testing.T) {
+	fixture(t)
+	r := gimbal("continual", "gap", "log.csv", "--step", "tokens", "--score", "medical", "--score", "general", "--svg", "gap.svg")
+	want := "score\tbefore\tdeepest\tat\tdepth\tback_at\tlast\tmean\nmedical\t0.36\t0.31\t10\t0.04999999999999999\t40\t0.4\t0.38499999966"
+	if r.code != 0 || !strings.HasPrefix(r.out, want) || !strings.Contains(r.out, "general\t0.6\t0.5\t20\t0.09999999999999998\t\t0.55") {
+		t.Errorf("exit %d: %s%s", r.code, r.out, r.errOut)
+	}
+	if picture, err := os.ReadFile("gap.svg"); err != nil || !strings.Contains(string(picture), "medical") {
+		t.Errorf("gap.svg: %v", err)
+	}
+	for args, want := range map[string]string{
+		"gap log.csv --step tokens":                   "--score",
+		"gap log.csv --step tokens --score nope":      `no column "nope"`,
+		"gap log.csv --step general --score medical":  "does not exceed",
+		"gap none.csv --step tokens --score medical":  "none.csv",
+		"gap log.csv --step tokens --score medical x": "unexpected argument",
+	} {
+		if r := gimbal(append([]string{"continual"}, strings.Fields(args)...)...); r.code == 0 || !strings.Contains(r.errOut, want) || strings.Count(r.errOut, "\n") > 3 {
+			t.Errorf("%s: exit %d: %s", args, r.code, r.errOut)
+		}
+	}
+}

@@ -134,7 +134,7 @@ func fixture(t *testing.T) {
 
 // makePattern writes: tables train, new, ood, more, a and b (= train in two), gone (rows of train), two (one cloud of two
 // classes), normal (one class), logits and one for each input of any method; tasks/; images/ and a network that reads them; texts and a tokenizer; states of
-// train, a, b; a guard; a continual run; checkpoints of linear layers; references.bib.
+// train, a, b; a guard; a continual run; checkpoints of linear layers; references.bib; log, of scores.
 func makePattern() error {
 	dir, err := os.MkdirTemp("", "gimbal-cli-")
 	if err != nil {
@@ -143,6 +143,10 @@ func makePattern() error {
 	pattern.dir = dir
 	references := "@article{tibshirani1996, title={Regression shrinkage and selection via the lasso}, author={Tibshirani, Robert}, year=1996}\n"
 	if err := os.WriteFile(filepath.Join(dir, "references.bib"), []byte(references), 0o644); err != nil {
+		return err
+	}
+	log := "tokens,medical,general\n0,0.36,0.6\n10,0.31,0.52\n20,0.34,0.5\n40,0.37,0.53\n5000000001,0.4,0.55\n"
+	if err := os.WriteFile(filepath.Join(dir, "log.csv"), []byte(log), 0o644); err != nil {
 		return err
 	}
 	all := gaussians(1, 240, 0)

@@ -14,6 +14,9 @@
 //	[RWalk]         features, labels    a network 3 times    the same; both questions at once
 //	[Replay]        features, labels    some rows            the same, where some may
 //	[AGEM]          features, labels    some rows            the same, where those may not be fitted, only looked at
+//	[ZSCL]          two embeddings      two maps, rows      images and class names share a space, and untaught classes must still be told
+//	[CoDyRA]        two embeddings      two maps            the same, without other images to hold on to
+//	[StabilityGap]  tokens               a language model    a model of texts goes on with another domain
 //	[Joint]         features, labels    all rows             what could be known: the reference above; forgets by training again
 //	[FineTune]      features, labels    a network            what is lost without any of this: the reference below
 //
@@ -23,6 +26,7 @@
 //	[PriorShift]       logits               classes that are not as frequent as they were
 //	[LAME]             logits, features     batches that hold few classes
 //	[T3A]              features, last layer features that drift while classes stay together
+//	[ViDA]             inputs, network      a domain that changes again and again, where the network itself may follow
 //
 // Learners on sums share memory.go: exact moments of rows as a fixed map shows them, from which all else follows, so that order changes
 // nothing and forgetting leaves nothing. Learners that train share network.go: a perceptron whose outputs grow with the classes and which goes

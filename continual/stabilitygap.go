@@ -37,7 +37,7 @@ var _ = methods.Add(method.Learned(method.Info{
 // Forget:  no: its weights hold traces of every text, and no record of which.
 // Errors:  ErrFormat for what is no token number, and for a text without tokens; ErrShape for fewer than two texts and on another width; ErrDegenerate when training does not converge.
 // Differs: models of some thousand weights on texts of one length instead of thousands of millions; earlier texts are a sample of all that the model has read, not drawn by source; the first fit takes all its texts.
-// Source:  guo2024efficient, section 4; shares and passes of its settings. The scorer is a trigram model instead of KenLM's.
+// Source:  guo2024efficient; shares and passes of its settings. The scorer is a trigram model instead of KenLM's.
 // Claim:   claims/continual/stabilitygap.go.
 type StabilityGap struct {
 	// Depth is how many layers the model has.

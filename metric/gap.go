@@ -24,7 +24,7 @@ type StabilityGap struct {
 // on. lower says that lower scores are better, as perplexities are.
 //
 // Errors: data.ErrShape for fewer than two points and for lists of other lengths; data.ErrFinite for NaN and Inf; ErrRange for steps that do not rise.
-// Source: Guo et al. (2024), section 2, for the gap; De Lange et al. (2023) for the name.
+// Source: Guo et al. (2024); De Lange et al. (2023) for the name.
 func MeasureStabilityGap(steps, scores []float64, lower bool) (StabilityGap, error) {
 	n := len(scores)
 	if n < 2 || len(steps) != n {

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -181,4 +182,21 @@ func Shots(t *data.Table, k int) (*data.Table, error) {
 		return nil, fmt.Errorf("shots: %w: a class has %d rows, want %d", data.ErrShape, least, k)
 	}
 	return t.Pick(chosen), nil
+}
+
+// Gunzip reads a compressed file. Errors: ErrMissing; what is wrong with the file, with its path.
+func Gunzip(path string, read func(io.Reader) error) error {
+	f, err := openData(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err == nil {
+		err = read(z)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }

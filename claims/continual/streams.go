@@ -1,13 +1,11 @@
 package continual
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -73,7 +71,7 @@ func bankingFeatures(env claim.Env) (train, test *data.Table, err error) {
 	parts := make([]*data.Table, 2)
 	for i, name := range []string{"train", "test"} {
 		var pairs [][2]string
-		if err := gunzip(env.Path("banking77", name+".csv.gz"), func(z *gzip.Reader) error {
+		if err := claim.Gunzip(env.Path("banking77", name+".csv.gz"), func(z io.Reader) error {
 			rows, err := csv.NewReader(z).ReadAll()
 			for _, row := range rows[min(1, len(rows)):] {
 				pairs = append(pairs, [2]string{row[0], row[1]})
@@ -91,23 +89,9 @@ func bankingFeatures(env claim.Env) (train, test *data.Table, err error) {
 
 // clincFeatures are hashed requests to an assistant, 150 classes in 10 domains, which are groups. Questions out of scope are left out.
 func clincFeatures(env claim.Env) (train, test *data.Table, err error) {
-	var splits map[string][][2]string
-	if err := gunzip(env.Path("clinc150", "data_full.json.gz"), func(z *gzip.Reader) error { return json.NewDecoder(z).Decode(&splits) }); err != nil {
-		return nil, nil, err
-	}
-	var domains map[string][]string
-	text, err := os.ReadFile(env.Path("clinc150", "domains.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &domains)
-	}
+	splits, of, err := clincRequests(env)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", env.Path("clinc150", "domains.json"), err)
-	}
-	of := map[string]string{}
-	for domain, intents := range domains {
-		for _, intent := range intents {
-			of[intent] = domain
-		}
+		return nil, nil, err
 	}
 	parts := make([]*data.Table, 2)
 	for i, name := range []string{"train", "test"} {
@@ -126,23 +110,26 @@ func clincFeatures(env claim.Env) (train, test *data.Table, err error) {
 	return parts[0], parts[1], nil
 }
 
-func gunzip(path string, read func(*gzip.Reader) error) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: there is no file %s (say with GIMBAL_DATA or --data where it is)", claim.ErrMissing, path)
+// clincRequests are texts with their intents, by split, and the domain of each intent.
+func clincRequests(env claim.Env) (splits map[string][][2]string, of map[string]string, err error) {
+	if err := claim.Gunzip(env.Path("clinc150", "data_full.json.gz"), func(z io.Reader) error { return json.NewDecoder(z).Decode(&splits) }); err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
+	var domains map[string][]string
+	text, err := os.ReadFile(env.Path("clinc150", "domains.json"))
 	if err == nil {
-		err = read(z)
+		err = json.Unmarshal(text, &domains)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", env.Path("clinc150", "domains.json"), err)
 	}
-	return nil
+	of = map[string]string{}
+	for domain, intents := range domains {
+		for _, intent := range intents {
+			of[intent] = domain
+		}
+	}
+	return splits, of, nil
 }
 
 // hashed are texts with their classes as a table.

@@ -2,19 +2,14 @@ package detect
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/gimbal-ml/gimbal/claims/claim"
-	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/detect"
 	"github.com/gimbal-ml/gimbal/metric"
 )
@@ -49,11 +44,11 @@ func mlkd() claim.Claim {
 
 func mlkdRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, err error) {
 	var requests map[string][][2]string // by split: text and intent
-	if err := mlkdOpen(env.Path("clinc150", "data_full.json.gz"), func(r io.Reader) error { return json.NewDecoder(r).Decode(&requests) }); err != nil {
+	if err := claim.Gunzip(env.Path("clinc150", "data_full.json.gz"), func(r io.Reader) error { return json.NewDecoder(r).Decode(&requests) }); err != nil {
 		return o, err
 	}
 	var comments []string
-	err = mlkdOpen(env.Path("goemotions", "train.tsv.gz"), func(r io.Reader) error {
+	err = claim.Gunzip(env.Path("goemotions", "train.tsv.gz"), func(r io.Reader) error {
 		lines := bufio.NewScanner(r)
 		for lines.Scan() {
 			text, _, _ := strings.Cut(lines.Text(), "\t")
@@ -67,7 +62,7 @@ func mlkdRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 	random := claim.Random(seed, 1)
 	draw := func(texts []string, n int) (out [][]string) {
 		for _, i := range random.Perm(len(texts)) {
-			if words := mlkdCut(texts[i]); len(words) > 0 && len(out) < n {
+			if words := claim.Tokens(texts[i]); len(words) > 0 && len(out) < n {
 				out = append(out, words)
 			}
 		}
@@ -80,19 +75,19 @@ func mlkdRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 		return texts
 	}
 	learned, general := draw(of("train"), mlkdLearned), draw(comments, mlkdGeneral)
-	cut := newMLKDPieces(learned)
+	cut := claim.NewPieces(learned, mlkdMerges)
 	in := detect.MLKDInput{}
-	if in.Tokens, err = cut.table(learned); err != nil {
+	if in.Tokens, err = cut.Table(learned, mlkdLength); err != nil {
 		return o, err
 	}
-	if in.General, err = cut.table(general); err != nil {
+	if in.General, err = cut.Table(general, mlkdLength); err != nil {
 		return o, err
 	}
-	familiar, err := cut.table(draw(of("test"), mlkdAsked))
+	familiar, err := cut.Table(draw(of("test"), mlkdAsked), mlkdLength)
 	if err != nil {
 		return o, err
 	}
-	unfamiliar, err := cut.table(draw(of("oos_test"), mlkdAsked))
+	unfamiliar, err := cut.Table(draw(of("oos_test"), mlkdAsked), mlkdLength)
 	if err != nil {
 		return o, err
 	}
@@ -139,122 +134,4 @@ func mlkdRun(ctx context.Context, env claim.Env, seed uint64) (o claim.Outcome, 
 func mlkdMedian(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
-}
-
-// mlkdOpen reads a gzipped file.
-func mlkdOpen(path string, read func(io.Reader) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err == nil {
-		err = read(z)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-// mlkdCut returns a text's words in lower case.
-func mlkdCut(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' })
-}
-
-// mlkdPieces cuts words into pieces by byte-pair encoding: the pair that is most frequent becomes one piece, again and again.
-type mlkdPieces struct {
-	rank   map[[2]string]int // of joined pairs, first to last
-	number map[string]int    // of pieces; 0 is left for those that are not known
-}
-
-// newMLKDPieces learns pieces from texts.
-func newMLKDPieces(texts [][]string) *mlkdPieces {
-	count := map[string]int{}
-	for _, text := range texts {
-		for _, word := range text {
-			count[word]++
-		}
-	}
-	p := &mlkdPieces{rank: map[[2]string]int{}, number: map[string]int{}}
-	words := slices.Sorted(maps.Keys(count))
-	pieces := make([][]string, len(words))
-	know := func(piece string) {
-		if p.number[piece] == 0 {
-			p.number[piece] = len(p.number) + 1
-		}
-	}
-	for i, word := range words {
-		pieces[i] = mlkdLetters(word)
-		for _, letter := range pieces[i] {
-			know(letter)
-		}
-	}
-	for len(p.rank) < mlkdMerges {
-		pairs := map[[2]string]int{}
-		for i, word := range words {
-			for j := range len(pieces[i]) - 1 {
-				pairs[[2]string{pieces[i][j], pieces[i][j+1]}] += count[word]
-			}
-		}
-		var best [2]string
-		for pair, n := range pairs {
-			if n > pairs[best] || n == pairs[best] && slices.Compare(pair[:], best[:]) < 0 {
-				best = pair
-			}
-		}
-		p.rank[best] = len(p.rank)
-		know(best[0] + best[1])
-		for i := range words {
-			for j := 0; j+1 < len(pieces[i]); j++ {
-				if pieces[i][j] == best[0] && pieces[i][j+1] == best[1] {
-					pieces[i] = slices.Replace(pieces[i], j, j+2, best[0]+best[1])
-				}
-			}
-		}
-	}
-	return p
-}
-
-// mlkdLetters is a word's letters, the first marked as such.
-func mlkdLetters(word string) []string {
-	letters := strings.Split(word, "")
-	letters[0] = "_" + letters[0]
-	return letters
-}
-
-// cut returns a word's pieces.
-func (p *mlkdPieces) cut(word string) []string {
-	pieces := mlkdLetters(word)
-	for {
-		at, first := -1, len(p.rank)
-		for j := range len(pieces) - 1 {
-			if rank, ok := p.rank[[2]string{pieces[j], pieces[j+1]}]; ok && rank < first {
-				at, first = j, rank
-			}
-		}
-		if at < 0 {
-			return pieces
-		}
-		pieces = slices.Replace(pieces, at, at+2, pieces[at]+pieces[at+1])
-	}
-}
-
-// table makes texts into token numbers.
-func (p *mlkdPieces) table(texts [][]string) (*data.Table, error) {
-	x := make([]float32, 0, len(texts)*mlkdLength)
-	for i, text := range texts {
-		for _, word := range text {
-			for _, piece := range p.cut(word) {
-				if len(x) < (i+1)*mlkdLength {
-					x = append(x, float32(p.number[piece]))
-				}
-			}
-		}
-		for len(x) < (i+1)*mlkdLength {
-			x = append(x, -1)
-		}
-	}
-	return data.NewTable(len(texts), mlkdLength, x)
 }
