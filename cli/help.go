@@ -123,6 +123,7 @@ func examples(s method.Spec) string {
 		return line + " -o out.safetensors"
 	}
 	line, in := "  gimbal fit "+s.ID(), "new.csv"
+	more, gone := "more.csv", "gone.csv"
 	for _, slot := range s.Inputs {
 		flag, file := slotFlag(slot), "train.csv"
 		switch {
@@ -131,7 +132,7 @@ func examples(s method.Spec) string {
 			file = flag + ".safetensors"
 		case flag != "train":
 			file = flag + ".csv"
-			in = file
+			in, more, gone = file, file, file
 		case s.TwoClasses:
 			file, in = "two.csv", "two.csv"
 		}
@@ -152,7 +153,7 @@ func examples(s method.Spec) string {
 		case "score", "predict", "sets", "audit", "test", "watch":
 			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y", verb, in))
 		case "update", "forget":
-			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y -o model2.gimbal", verb, map[string]string{"update": "more.csv", "forget": "gone.csv"}[verb]))
+			lines = append(lines, fmt.Sprintf("  gimbal %s model.gimbal --in %s --label y -o model2.gimbal", verb, map[string]string{"update": more, "forget": gone}[verb]))
 		}
 	}
 	return strings.Join(lines, "\n")
