@@ -23,7 +23,7 @@ func TestExamples(t *testing.T) {
 	bin := program(t)
 	e := newEnv(context.Background(), specs(), strings.NewReader(""), nil, nil)
 	seen := map[string]bool{}
-	check := func(name, text string) {
+	check := func(name, text string, files func(*testing.T)) {
 		t.Run(name, func(t *testing.T) {
 			lines := exampleLines(text)
 			if len(lines) == 0 {
@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 				checkFlags(t, newRootCommand(e), lines)
 				return
 			}
-			fixture(t)
+			files(t)
 			for _, line := range lines {
 				cmd := exec.Command("sh", "-e", "-c", line)
 				cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0")
@@ -53,7 +53,7 @@ func TestExamples(t *testing.T) {
 		}
 		if key := strings.Join(exampleLines(r.out), "\n"); !seen[key] || key == "" {
 			seen[key] = true
-			check(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), r.out)
+			check(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), r.out, fixture)
 		}
 		for _, c := range cmd.Commands() {
 			walk(c)
@@ -66,9 +66,19 @@ func TestExamples(t *testing.T) {
 			t.Errorf("help %s: %s", s.ID(), r.errOut)
 		}
 		if key := strings.Join(exampleLines(r.out), "\n"); !seen[key] {
-			check("help_"+s.ID(), r.out)
+			check("help_"+s.ID(), r.out, examplesAlone)
 		}
 	}
+}
+
+// examplesAlone is a folder with what a new user has: the files of gimbal demo --examples.
+func examplesAlone(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if r := gimbal("demo", "--examples", dir); r.code != 0 {
+		t.Fatal(r.errOut)
+	}
+	t.Chdir(dir)
 }
 
 // checkFlags parses lines without running them.

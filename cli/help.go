@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gimbal-ml/gimbal/claims"
+	"github.com/gimbal-ml/gimbal/claims/claim"
 	"github.com/gimbal-ml/gimbal/data"
 	"github.com/gimbal-ml/gimbal/method"
 )
@@ -78,7 +80,10 @@ func (e *env) printMethod(s method.Spec) error {
 		fmt.Fprintf(out, "Fits on:  %s\n", from)
 	}
 	if s.Paper != "" {
-		fmt.Fprintf(out, "Paper:    %s\n", s.Paper)
+		fmt.Fprintf(out, "Paper:    %s (gimbal papers %[1]s)\n", s.Paper)
+	}
+	if c, r, ok := evidence(s.ID()); ok {
+		fmt.Fprintf(out, "Claim:    %s: %s minus %s is %s over %s (gimbal claim %s measures it again)\n", r.Verdict, c.Arms[0], c.Arms[1], claims.Show(c, r.Difference, true), plural(len(r.Outcomes), "seed"), s.ID())
 	}
 	if len(s.Params) > 0 {
 		fmt.Fprintf(out, "\nParameters:\n")
@@ -89,8 +94,19 @@ func (e *env) printMethod(s method.Spec) error {
 			fmt.Fprintf(out, "      %s\n", line)
 		}
 	}
-	fmt.Fprintf(out, "\nExamples:\n%s\n", examples(s))
+	fmt.Fprintf(out, "\nExamples:\n%s\n\nTheir files: gimbal demo --examples FOLDER\n", examples(s))
 	return out.Flush()
+}
+
+// evidence is a method's claim with its stored result.
+func evidence(id string) (c claim.Claim, r *claim.Result, ok bool) {
+	all := claims.All()
+	i := slices.IndexFunc(all, func(c claim.Claim) bool { return c.ID == id })
+	if i < 0 {
+		return c, nil, false
+	}
+	r = claims.Stored(id)
+	return all[i], r, r != nil
 }
 
 // examples writes command lines for a method, on files that any user could have.

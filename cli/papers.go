@@ -106,12 +106,22 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 		if p.Year > 0 {
 			year = p.Year
 		}
-		l.add(p.Key, year, p.State, p.Methods, p.Identifier, p.Title, p.Question)
+		var methods any = p.Methods
+		if n := len(p.Methods); e.outTerminal && n > 2 {
+			methods = fmt.Sprintf("%s and %d more", p.Methods[0], n-1)
+		}
+		l.add(p.Key, year, p.State, methods, p.Identifier, p.Title, p.Question)
 	}
 	if len(found) == 0 {
 		e.say("no paper is described by %q", cut(words, 60))
 	}
-	return e.print(l)
+	if err := e.print(l); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(found, func(p catalog.Paper) bool { return len(p.Methods) > 0 }); i >= 0 && words != "" {
+		e.say("gimbal papers %s tells all of a paper, gimbal help %s how its method runs", found[i].Key, found[i].Methods[0])
+	}
+	return nil
 }
 
 // library is the catalog with the user's own papers, which are in the file of that name, or where they are by default. A file that
@@ -285,6 +295,9 @@ func (e *env) printPaper(library *catalog.Library, p catalog.Paper) error {
 			text += ", claim " + v.Verdict + " (" + v.Again + ")"
 		}
 		line("method", text)
+	}
+	if len(verdicts) > 0 {
+		line("next", "gimbal help "+verdicts[0].Method)
 	}
 	for i, s := range similar {
 		name := ""

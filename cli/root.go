@@ -35,7 +35,8 @@ func newRootCommand(e *env) *cobra.Command {
 Tables are CSV, TSV, JSON lines, Parquet, npy, npz, IDX or safetensors, also gzipped; the format is found by content.
 A file named - is standard input or standard output. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 a gate did
 not hold, 130 interrupted.`,
-		Example: `  gimbal methods detect
+		Example: `  gimbal papers my model forgets old classes when I tune it
+  gimbal methods detect
   gimbal help detect/mahalanobis
   gimbal fit detect/mahalanobis --train train.csv --label y -o model.gimbal
   gimbal score model.gimbal --in new.csv --label y`,
