@@ -38,6 +38,13 @@ of all, oldest first, with the commit that a result was stored with where it is 
 		Example: `  gimbal claim
   gimbal claim probe/naivebayes --seeds 3
   gimbal claim --history drift/adwin`,
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, c := range claims.All() {
+				ids = append(ids, c.ID)
+			}
+			return matching(ids, word)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runClaim(e, cmd, args, o) },
 	}
 	f := cmd.Flags()

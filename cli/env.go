@@ -105,6 +105,16 @@ func matching(list []string, word string) ([]string, cobra.ShellCompDirective) {
 	return slices.DeleteFunc(list, func(s string) bool { return !strings.HasPrefix(s, word) }), cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeFlag has a shell offer the words that a flag may have.
+func completeFlag(cmd *cobra.Command, flag string, words []string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return matching(slices.Clone(words), word)
+	})
+	if err != nil {
+		panic(err) // a flag that the command does not have
+	}
+}
+
 // interruptible is a reader that gives up waiting when its context ends: a pipe or a keyboard may be silent for ever.
 type interruptible struct {
 	ctx   context.Context

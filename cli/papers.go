@@ -27,6 +27,11 @@ type papersOptions struct {
 	add     []string
 }
 
+var (
+	paperStates = []string{"runs", "partly", "planned", "cited", "own"}
+	paperKinds  = []string{"method", "theory", "study", "data", "survey"}
+)
+
 func newPapersCommand(e *env) *cobra.Command {
 	o := &papersOptions{}
 	cmd := &cobra.Command{
@@ -62,6 +67,9 @@ Papers of your own are read with --add from JSON lines, BibTeX, or an export of 
 	f.IntVar(&o.limit, "limit", 0, "at most so many `PAPERS` (default 20 for words, else all)")
 	f.StringVar(&o.library, "library", "", "`FILE` of your own papers (default GIMBAL_PAPERS, else gimbal/papers.jsonl in the folder for settings)")
 	f.StringSliceVar(&o.add, "add", nil, "add the papers of these `FILES` to the library")
+	for flag, words := range map[string][]string{"family": e.families(), "input": catalog.Nouns, "state": paperStates, "kind": paperKinds} {
+		completeFlag(cmd, flag, words)
+	}
 	return cmd
 }
 
@@ -69,8 +77,8 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 	if o.filter.Input != "" && !slices.Contains(catalog.Nouns, o.filter.Input) {
 		return usage(cmd, "--input %q is no noun, have %s", o.filter.Input, strings.Join(catalog.Nouns, ", "))
 	}
-	if states := strings.Fields("runs partly planned cited own"); o.filter.State != "" && !slices.Contains(states, o.filter.State) {
-		return usage(cmd, "--state %q: have %s", o.filter.State, strings.Join(states, ", "))
+	if o.filter.State != "" && !slices.Contains(paperStates, o.filter.State) {
+		return usage(cmd, "--state %q: have %s", o.filter.State, strings.Join(paperStates, ", "))
 	}
 	if o.limit < 0 {
 		return usage(cmd, "--limit %d is negative", o.limit)
