@@ -49,7 +49,9 @@ func TestManual(t *testing.T) {
 			walk(c)
 		}
 	}
-	walk(newRootCommand(newEnv(context.Background(), specs(), strings.NewReader(""), nil, nil)))
+	root := newRootCommand(newEnv(context.Background(), specs(), strings.NewReader(""), nil, nil))
+	root.InitDefaultHelpCmd()
+	walk(root)
 	if count != len(pages) {
 		t.Errorf("%d pages for %d commands", len(pages), count)
 	}
