@@ -23,6 +23,8 @@ type guidePage struct {
 	data map[string]string
 	// slow pages read public data or take long: GIMBAL_SLOW=1 runs them, else their flags are checked.
 	slow bool
+	// python are the beginnings of commands that read what the page's Python wrote: without it their flags are checked.
+	python []string
 	// parsed are the beginnings of commands whose flags are checked, always: what they read is the user's.
 	parsed []string
 }
@@ -34,19 +36,24 @@ var guidePages = map[string]guidePage{
 	"continual.md": {before: []string{"gimbal continual add --state tuned.state --method continual/finetune --data catalogue/02.parquet --label label --group supplier"}},
 	"detectors.md": {files: map[string]string{"familiar.jsonl": "texts.jsonl", "other.jsonl": "texts.jsonl", "new.jsonl": "texts.jsonl", "train.csv": "train.csv"},
 		parsed: []string{"gimbal fit detect/mahalanobis", "gimbal fit detect/odin", "gimbal score m.gimbal --in new.npz"}},
-	"drift.md":     {before: []string{"cut -d, -f1-4 train.csv > reference.parquet", "cut -d, -f1-4 ood.csv > window.parquet", "cut -d, -f1-4 ood.csv > today.parquet"}},
-	"labels.md":    {slow: true, data: map[string]string{"cifar10_resnet20.safetensors": "weights/cifar10_resnet20.safetensors", "sign_digits_400.zip": "sign_digits/sign_digits_400.zip"}},
-	"moments.md":   {files: map[string]string{"monday.parquet": "a.csv", "tuesday.parquet": "b.csv", "withdrawn.parquet": "gone.csv"}},
-	"real-data.md": {slow: true, data: map[string]string{"adbench": "features_adbench"}},
-	"serve.md":     {files: map[string]string{"train.parquet": "train.csv"}},
-	"start.md":     {files: map[string]string{"train.parquet": "train.csv", "new.parquet": "new.csv", "labelled.parquet": "more.csv", "gone.parquet": "gone.csv"}},
-	"weights.md":   {},
+	"drift.md":           {before: []string{"cut -d, -f1-4 train.csv > reference.parquet", "cut -d, -f1-4 ood.csv > window.parquet", "cut -d, -f1-4 ood.csv > today.parquet"}},
+	"formats.md":         {},
+	"scratch.md":         {},
+	"from-python.md":     {python: []string{"gimbal guard fit --train features.npy"}},
+	"reproducibility.md": {},
+	"labels.md":          {slow: true, data: map[string]string{"cifar10_resnet20.safetensors": "weights/cifar10_resnet20.safetensors", "sign_digits_400.zip": "sign_digits/sign_digits_400.zip"}},
+	"moments.md":         {files: map[string]string{"monday.parquet": "a.csv", "tuesday.parquet": "b.csv", "withdrawn.parquet": "gone.csv"}},
+	"real-data.md":       {slow: true, data: map[string]string{"adbench": "features_adbench"}},
+	"serve.md":           {files: map[string]string{"train.parquet": "train.csv"}},
+	"start.md":           {files: map[string]string{"train.parquet": "train.csv", "new.parquet": "new.csv", "labelled.parquet": "more.csv", "gone.parquet": "gone.csv"}},
+	"weights.md":         {},
 }
 
 // guideCommand is one that a page shows, and whether the page shows it fail or drift.
 type guideCommand struct {
-	text  string
-	fails bool
+	text   string
+	fails  bool
+	python bool // a block of it
 }
 
 var guideFence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
@@ -55,6 +62,9 @@ var guideFence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
 // backslashes end.
 func guideCommands(page string) (commands []guideCommand) {
 	for _, block := range guideFence.FindAllStringSubmatch(page, -1) {
+		if block[1] == "python" {
+			commands = append(commands, guideCommand{text: block[2], python: true})
+		}
 		if block[1] != "sh" && block[1] != "console" {
 			continue
 		}
@@ -79,7 +89,7 @@ func guideCommands(page string) (commands []guideCommand) {
 	return commands
 }
 
-// TestGuide runs every command of the guide and of the README as it stands there, page by page.
+// TestGuide runs every command of the guide and of the README as it stands there, page by page; what is Python, by the one that GIMBAL_PYTHON names.
 func TestGuide(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("skipped: there is no shell")
@@ -160,7 +170,21 @@ func runGuide(t *testing.T, root, text string, page guidePage, commands []guideC
 	}
 	before := page.before
 	server := ""
+	program := "" // Python's blocks so far: each goes on where the last one stopped
 	for _, c := range commands {
+		if c.python {
+			python := os.Getenv("GIMBAL_PYTHON")
+			if python == "" || !run {
+				continue
+			}
+			program += strings.ReplaceAll(c.text, "localhost:8080", server)
+			cmd := exec.Command(python, "-c", program)
+			cmd.Env, cmd.Dir = env, dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s\n%v\n%s", c.text, err, out)
+			}
+			continue
+		}
 		switch first := strings.Fields(c.text)[0]; {
 		case strings.HasPrefix(c.text, "go test") || strings.HasPrefix(c.text, "GIMBAL_") || strings.HasPrefix(c.text, "go run ./cmd/gimbal demo"):
 			continue // this test is of them, the demo has one of its own, and the soak is the same test, for longer
@@ -168,6 +192,13 @@ func runGuide(t *testing.T, root, text string, page guidePage, commands []guideC
 			continue // minutes and hours of tables; the tools have tests of their own
 		case strings.HasPrefix(c.text, "go run ./internal/tools/load") || strings.Contains(c.text, "…") || strings.Contains(c.text, "https://"):
 			continue // asks a server that is not there, or leaves words out
+		case strings.HasPrefix(c.text, "go run ./docs/guide/scratch") && run:
+			cmd := exec.Command("go", append([]string{"run", "./docs/guide/scratch"}, prefixed(dir, strings.Fields(c.text)[3:])...)...)
+			cmd.Dir = root
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "true") {
+				t.Errorf("%s\n%v\n%s", c.text, err, out)
+			}
+			continue
 		case first == "go" && run:
 			tool, rest, _ := strings.Cut(strings.TrimPrefix(c.text, "go run ./internal/tools/"), " ")
 			built := filepath.Join(bin, tool)
@@ -203,9 +234,16 @@ func runGuide(t *testing.T, root, text string, page guidePage, commands []guideC
 		}
 		before = nil
 		line, _, _ := strings.Cut(c.text, "  #")
-		parsed := !run || slices.ContainsFunc(page.parsed, func(p string) bool { return strings.HasPrefix(line, p) })
+		begins := func(p string) bool { return strings.HasPrefix(line, p) }
+		parsed := !run || slices.ContainsFunc(page.parsed, begins) || os.Getenv("GIMBAL_PYTHON") == "" && slices.ContainsFunc(page.python, begins)
 		unends := strings.HasPrefix(line, "gimbal serve") || strings.HasPrefix(line, "gimbal sidecar")
 		switch {
+		case run && strings.HasPrefix(line, "gimbal demo --examples"):
+			into := strings.Fields(line)[3]
+			if out, err := shell("gimbal demo --examples " + into); err != nil {
+				t.Fatalf("%s: %v\n%s", line, err, out)
+			}
+			dir = filepath.Join(dir, into)
 		case strings.HasPrefix(line, "gimbal") && (parsed || unends):
 			checkFlags(t, newRootCommand(e), []string{strings.NewReplacer("\\\n", " ", "'", "").Replace(line)})
 			if unends && run && strings.HasPrefix(line, "gimbal serve g.gimbal") && !strings.Contains(line, "postgres") && !strings.Contains(line, "--tls") {
@@ -230,6 +268,14 @@ func runGuide(t *testing.T, root, text string, page guidePage, commands []guideC
 func asExit(err error, to **exec.ExitError) (ok bool) {
 	*to, ok = err.(*exec.ExitError)
 	return ok
+}
+
+// prefixed are paths in a folder.
+func prefixed(dir string, paths []string) (out []string) {
+	for _, p := range paths {
+		out = append(out, filepath.Join(dir, p))
+	}
+	return out
 }
 
 // guideData is where the public data sets are.
