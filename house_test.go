@@ -39,6 +39,7 @@ var storeys = []storey{
 	{6, "guard choose protocol claims/claim"},
 	{6.1, "claims/*"},
 	{6.2, "claims"},
+	{6.3, "digest"},
 	{6.5, "internal/demo"},
 	{6.6, "serve/oip serve/journal serve/merge"},
 	{6.65, "serve/live serve/oip/*"},

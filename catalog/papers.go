@@ -53,6 +53,8 @@ type Paper struct {
 	Missing string `json:"missing,omitempty"`
 	// State follows from Methods, Runs and Missing: runs, partly or planned; cited for papers that Gimbal does not mean to carry whole.
 	State string `json:"state,omitempty"`
+	// Added is the day on which a person added the paper to a library of their own, as 2006-01-02.
+	Added string `json:"added,omitempty"`
 	// Methods are the IDs of the methods that cite the paper as a source. They are not written down but read off the methods.
 	Methods []string `json:"methods,omitempty"`
 }

@@ -79,6 +79,9 @@ func suffix(n int) string {
 	return fmt.Sprint(n + 2)
 }
 
+// Papers lists all papers, those of the catalog first.
+func (l *Library) Papers() []Paper { return slices.Clone(l.papers) }
+
 // Len returns the number of papers.
 func (l *Library) Len() int { return len(l.papers) }
 

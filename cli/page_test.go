@@ -142,7 +142,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	if page.Eval(&bad, accessible); len(bad) != 5 {
 		t.Errorf("of five mistakes these are found: %q", bad)
 	}
-	for _, path := range []string{"/", "/papers", "/papers?q=forgetting", "/papers/mcdonnell2023ranpac", "/methods", "/methods/detect/mahalanobis", "/claims", "/claims/detect/energy", "/guide", "/guide/start", "/guide/moments"} {
+	for _, path := range []string{"/", "/papers", "/papers?q=forgetting", "/papers/mcdonnell2023ranpac", "/methods", "/methods/detect/mahalanobis", "/claims", "/claims/detect/energy", "/guide", "/guide/start", "/guide/moments", "/digest"} {
 		for _, dark := range []bool{false, true} {
 			for _, width := range []int{1280, 360} {
 				page.Size(width, 900, dark)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/gimbal-ml/gimbal/catalog/bib"
 	"github.com/gimbal-ml/gimbal/claims"
 	"github.com/gimbal-ml/gimbal/data/atomic"
+	"github.com/gimbal-ml/gimbal/digest"
 )
 
 type papersOptions struct {
@@ -188,6 +190,7 @@ func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path stri
 		return errors.New("there is no folder for settings here: name the library's file with --library")
 	}
 	added, known, broken := 0, 0, 0
+	today := time.Now().UTC().Format(digest.Day)
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
@@ -213,6 +216,7 @@ func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path stri
 				p.Key = key
 			}
 			added++
+			p.Added = today
 			own = append(own, p)
 		}
 	}

@@ -16,7 +16,7 @@ var commands = []struct {
 }{
 	{"The main job", []func(*env) *cobra.Command{newDemoCommand, newGuardCommand, newContinualCommand}},
 	{"Methods", []func(*env) *cobra.Command{
-		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newProbeCommand, newPapersCommand, newClaimCommand,
+		newMethodsCommand, newFitCommand, newScoreCommand, newPredictCommand, newLogitsCommand, newSetsCommand, newAuditCommand, newUpdateCommand, newForgetCommand, newTestCommand, newWatchCommand, newApplyCommand, newCompareCommand, newChooseCommand, newProbeCommand, newPapersCommand, newClaimCommand, newDigestCommand,
 	}},
 	{"Checkpoints", []func(*env) *cobra.Command{newWeightsCommand}},
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand, newPreprocessCommand}},

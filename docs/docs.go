@@ -5,5 +5,5 @@ import "embed"
 
 // Guide holds the pages of the guide as guide/NAME.md, their pictures, and the pages beside it that they lead to.
 //
-//go:embed guide/*.md guide/*.svg *.png security.md glossary.md benchmarks.md decisions.md
+//go:embed guide/*.md guide/*.svg guide/scratch/main.go *.png security.md glossary.md benchmarks.md decisions.md
 var Guide embed.FS

@@ -16,6 +16,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,6 +63,19 @@ func (m Mail) send(ctx context.Context, msg message) (again bool, err error) {
 		return !errors.Is(err, errRefused) && !(errors.As(err, &refused) && refused.Code >= 500), err
 	}
 	return false, nil
+}
+
+// Send delivers one e-mail of text. Errors: ErrAddress; what the server says.
+func (m Mail) Send(ctx context.Context, to, subject, text string, at time.Time) error {
+	address, err := canonical(to)
+	if err != nil {
+		return err
+	}
+	if _, err := canonical(m.From); err != nil {
+		return err
+	}
+	_, err = m.send(ctx, message{to: address, subject: subject, text: strings.ReplaceAll(text, "\n", "\r\n"), at: at})
+	return err
 }
 
 var errRefused = errors.New("the mail server offers no STARTTLS; it is not sent in the clear")

@@ -5,6 +5,7 @@ package site
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
@@ -24,6 +26,7 @@ import (
 	"github.com/gimbal-ml/gimbal/catalog"
 	"github.com/gimbal-ml/gimbal/claims"
 	"github.com/gimbal-ml/gimbal/claims/claim"
+	"github.com/gimbal-ml/gimbal/digest"
 	"github.com/gimbal-ml/gimbal/docs"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/report"
@@ -95,6 +98,14 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 			return
 		}
 		s.answer(w, r, s.guidePage)
+	})
+	s.mux.HandleFunc("GET /digest", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, s.digest) })
+	for _, form := range digest.Forms[1:] {
+		s.mux.HandleFunc("GET /digest."+form.Name, func(w http.ResponseWriter, r *http.Request) { s.feed(w, r, form.Name, form.Type) })
+	}
+	s.mux.HandleFunc("GET /guide/scratch/main.go", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		http.ServeFileFS(w, r, docs.Guide, "guide/scratch/main.go")
 	})
 	s.mux.Handle("GET /claims.md", http.RedirectHandler("/claims", http.StatusSeeOther)) // where the guide's links lead
 	for _, name := range []string{"serve-wide.png", "serve-narrow.png"} {
@@ -281,6 +292,33 @@ type claimView struct {
 
 // Show prints an interval in the claim's unit.
 func (v claimView) Show(i claim.Interval, signed bool) string { return claims.Show(v.Claim, i, signed) }
+
+// news are the latest things of all.
+func (s *Site) news() []digest.Item {
+	items := digest.New(s.library.Papers(), time.Time{})
+	return items[:min(len(items), 100)]
+}
+
+func (s *Site) digest(*http.Request) (page, error) {
+	return page{Title: "What is new", Part: "digest", Kind: "digest", Body: s.news()}, nil
+}
+
+// feed answers with the latest things in a form for readers of feeds. Links lead to the address that was asked.
+func (s *Site) feed(w http.ResponseWriter, r *http.Request, form, kind string) {
+	base := "http://" + r.Host
+	if r.TLS != nil {
+		base = "https://" + r.Host
+	}
+	items := s.news()
+	var b bytes.Buffer
+	if err := digest.Write(&b, form, base, items); err != nil {
+		http.Error(w, "the feed could not be made", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(b.Bytes())))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b.Bytes())) // says 304 where the reader has it
+}
 
 // guideEntry is a page of the guide in its list.
 type guideEntry struct{ Name, Title, Lead string }

@@ -29,7 +29,7 @@ var (
 func TestEveryPage(t *testing.T) {
 	s := newSite()
 	seen := map[string]bool{}
-	next := []string{"/papers", "/methods", "/claims", "/guide"}
+	next := []string{"/papers", "/methods", "/claims", "/guide", "/digest"}
 	for len(next) > 0 {
 		at := next[0]
 		next = next[1:]
@@ -54,6 +54,12 @@ func TestEveryPage(t *testing.T) {
 			continue
 		}
 		if at == "/live.js" {
+			continue
+		}
+		if kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";"); strings.HasPrefix(at, "/digest.") || strings.HasSuffix(at, ".go") {
+			if want := map[string]string{"/digest.rss": "application/rss+xml", "/digest.atom": "application/atom+xml", "/digest.json": "application/feed+json", "/guide/scratch/main.go": "text/plain"}[at]; kind != want || len(body) < 1000 {
+				t.Errorf("%s: %d bytes of %s, want %s", at, len(body), kind, want)
+			}
 			continue
 		}
 		if at == "/site.css" {
@@ -191,5 +197,22 @@ func TestPapersOfTheUser(t *testing.T) {
 		if w := get(s, "/papers?q="+words); w.Code != http.StatusOK {
 			t.Errorf("a question of %d characters, %.10q: status %d", len(words), words, w.Code)
 		}
+	}
+}
+
+// TestFeedIsAskedForAgain: a reader that has a feed is told so, and links lead to the server that it asked.
+func TestFeedIsAskedForAgain(t *testing.T) {
+	s := newSite()
+	first := get(s, "/digest.atom")
+	tag := first.Header().Get("ETag")
+	if first.Code != http.StatusOK || tag == "" || !strings.Contains(first.Body.String(), `href="http://example.com/claims/`) {
+		t.Fatalf("status %d, tag %q, %.300s", first.Code, tag, first.Body.String())
+	}
+	r := httptest.NewRequest(http.MethodGet, "/digest.atom", nil)
+	r.Header.Set("If-None-Match", tag)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+		t.Errorf("asked again: status %d, %d bytes", w.Code, w.Body.Len())
 	}
 }
