@@ -24,20 +24,33 @@ const Day = "2006-01-02"
 type Item struct {
 	// ID names it for ever: a reader that has seen it does not show it again.
 	ID, Title, Text string
+	// Turn says that a verdict became another one.
+	Turn bool
 	// Path is where the server's pages tell more, such as /claims/continual/ewc.
 	Path string
 	When time.Time // the day, UTC
 }
 
-// New lists what is new from a day on, the latest first, and within a day by ID.
+// New lists what is new from a day on: the latest first, within a day changed verdicts before the rest, and then by ID.
 func New(papers []catalog.Paper, since time.Time) []Item {
 	items := append(claimItems(), paperItems(papers)...)
 	items = slices.DeleteFunc(items, func(i Item) bool { return i.When.Before(since) })
-	slices.SortFunc(items, func(a, b Item) int { return cmp.Or(b.When.Compare(a.When), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(items, func(a, b Item) int { return cmp.Or(b.When.Compare(a.When), later(a.Turn, b.Turn), cmp.Compare(a.ID, b.ID)) })
 	return items
 }
 
-// claimItems is an item for every stored run of every claim.
+// later orders what is true before what is not.
+func later(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// claimItems is an item for every stored run of every claim but for those that said the same on the same day.
 func claimItems() (items []Item) {
 	for _, c := range claims.All() {
 		r := claims.Stored(c.ID)
@@ -50,15 +63,18 @@ func claimItems() (items []Item) {
 			if err != nil { // a result of a program that wrote no day
 				continue
 			}
-			title := fmt.Sprintf("%s: the claim %s", c.ID, is(string(run.Verdict)))
+			title, turn := fmt.Sprintf("%s: the claim %s", c.ID, is(string(run.Verdict))), false
 			switch {
+			case i > 0 && runs[i-1].Verdict == run.Verdict && runs[i-1].When == run.When:
+				continue // the same once more on one day
 			case i > 0 && runs[i-1].Verdict != run.Verdict:
+				turn = true
 				title = fmt.Sprintf("%s: the claim %s now, it %s before", c.ID, is(string(run.Verdict)), was(string(runs[i-1].Verdict)))
 			case i > 0:
 				title += " still"
 			}
 			items = append(items, Item{
-				ID: fmt.Sprintf("claim/%s/%d", c.ID, i+1), Path: "/claims/" + c.ID, When: at, Title: title,
+				ID: fmt.Sprintf("claim/%s/%d", c.ID, i+1), Path: "/claims/" + c.ID, When: at, Title: title, Turn: turn,
 				Text: fmt.Sprintf("%s %s minus %s is %s over %d seeds (%s). Again: gimbal claim %s", c.Statement, c.Arms[0], c.Arms[1], claims.Show(c, run.Difference, true), run.Seeds, c.Metric, c.ID),
 			})
 		}
