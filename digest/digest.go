@@ -35,7 +35,9 @@ type Item struct {
 func New(papers []catalog.Paper, since time.Time) []Item {
 	items := append(claimItems(), paperItems(papers)...)
 	items = slices.DeleteFunc(items, func(i Item) bool { return i.When.Before(since) })
-	slices.SortFunc(items, func(a, b Item) int { return cmp.Or(b.When.Compare(a.When), later(a.Turn, b.Turn), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(items, func(a, b Item) int {
+		return cmp.Or(b.When.Compare(a.When), later(a.Turn, b.Turn), cmp.Compare(a.ID, b.ID))
+	})
 	return items
 }
 
