@@ -18,10 +18,11 @@ import (
 
 func newHelpCommand(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND | METHOD]",
-		Short: "Explain a command or a method",
-		Long:  "Help explains a command, or a method by its ID: what it learns, its parameters, the paper it comes from.",
+		Use:   "help [COMMAND | METHOD | FAMILY]",
+		Short: "Explain a command, a method, or which method of a family to take",
+		Long:  "Help explains a command; a method by its ID: what it learns, its parameters, the paper it comes from; or a family: which of its methods to take when.",
 		Example: `  gimbal help fit
+  gimbal help detect
   gimbal help detect/mahalanobis`,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			return matching(e.ids(func(method.Spec) bool { return true }), word)
@@ -32,6 +33,9 @@ func newHelpCommand(e *env) *cobra.Command {
 					return e.printMethod(s)
 				}
 			}
+			if len(args) == 1 && slices.Contains(e.families(), args[0]) && !isCommand(cmd.Root(), args[0]) {
+				return e.printFamily(e.family(args[0])[0])
+			}
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 && target.HasSubCommands() || target == cmd.Root() && len(args) > 0 {
 				return usage(cmd, "no command or method is called %q%s", strings.Join(args, " "), meant(slices.Concat(cmd.Root().SuggestionsFor(args[0]), e.near(args[0]))))
@@ -39,6 +43,44 @@ func newHelpCommand(e *env) *cobra.Command {
 			return target.Help()
 		},
 	}
+}
+
+// isCommand says whether a word is a command of its own, as audit is beside the family.
+func isCommand(root *cobra.Command, word string) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+}
+
+// printFamily says which of a family's methods to take when.
+func (e *env) printFamily(s method.Spec) error {
+	f, err := method.ReadFamily(s)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return writeJSON(e.stdout, f)
+	}
+	out := bufio.NewWriter(e.stdout)
+	fmt.Fprintln(out, strings.Join(wrap(f.Text, min(e.width, 100)), "\n"))
+	for _, t := range f.Tables {
+		if t.Text != "" {
+			fmt.Fprintf(out, "\n%s\n", strings.Join(wrap(t.Text, min(e.width, 100)), "\n"))
+		}
+		fmt.Fprintln(out)
+		for _, row := range t.Rows {
+			fmt.Fprintf(out, "%s\n", strings.Join(row.Methods, ", "))
+			for i, cell := range row.Cells {
+				name := "when"
+				if len(t.Columns) > 0 {
+					name = t.Columns[i]
+				} else if i < len(row.Cells)-1 {
+					name = "takes"
+				}
+				fmt.Fprintf(out, "    %-26s%s\n", name, cell)
+			}
+		}
+	}
+	fmt.Fprintf(out, "\ngimbal help METHOD explains one, gimbal compare %s --train FILE --label COLUMN measures them on your own rows\n", s.Family)
+	return out.Flush()
 }
 
 // ids lists the IDs of the methods that satisfy a condition.

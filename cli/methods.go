@@ -6,21 +6,29 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gimbal-ml/gimbal/catalog"
+	"github.com/gimbal-ml/gimbal/data/atomic"
 	"github.com/gimbal-ml/gimbal/method"
 )
 
 func newMethodsCommand(e *env) *cobra.Command {
-	return &cobra.Command{
+	var to string
+	cmd := &cobra.Command{
 		Use:   "methods [FAMILY]",
 		Short: "List the methods: what they take, what they can, their parameters",
+		Long:  "Methods lists all methods, or those of one family. gimbal help FAMILY says which to take when, and --page writes that for all families.",
 		Example: `  gimbal methods
-  gimbal methods detect --json`,
+  gimbal methods detect --json
+  gimbal methods --page choose.md`,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			return matching(e.families(), word)
 		},
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list := e.specs
+			if to != "" {
+				return atomic.Write(to, catalog.WriteChoices)
+			}
 			if len(args) > 1 {
 				return usage(cmd, "unexpected argument %q", args[1])
 			}
@@ -32,6 +40,8 @@ func newMethodsCommand(e *env) *cobra.Command {
 			return e.printMethods(list)
 		},
 	}
+	cmd.Flags().StringVar(&to, "page", "", "write which method to take when, of all families, to this `FILE`, in Markdown")
+	return cmd
 }
 
 func (e *env) printMethods(list []method.Spec) error {

@@ -22,11 +22,11 @@
 //
 // Where the data shifts and there are no labels, maps correct what a network puts out:
 //
-//	[BatchStatistics]  features, reference  columns that moved or stretched, as under corruptions
-//	[PriorShift]       logits               classes that are not as frequent as they were
-//	[LAME]             logits, features     batches that hold few classes
-//	[T3A]              features, last layer features that drift while classes stay together
-//	[ViDA]             inputs, network      a domain that changes again and again, where the network itself may follow
+//	[BatchStatistics]  features, reference   columns that moved or stretched, as under corruptions
+//	[PriorShift]       logits                classes that are not as frequent as they were
+//	[LAME]             logits, features      batches that hold few classes
+//	[T3A]              features, last layer  features that drift while classes stay together
+//	[ViDA]             inputs, network       a domain that changes again and again, where the network itself may follow
 //
 // Learners on sums share memory.go: exact moments of rows as a fixed map shows them, from which all else follows, so that order changes
 // nothing and forgetting leaves nothing. Learners that train share network.go: a perceptron whose outputs grow with the classes and which goes

@@ -19,9 +19,10 @@
 //	[Scale], [ASH]                   features, head         no pass          features come out of a ReLU
 //	[Energy], [MaxLogit], [ODIN]     logits                 no pass          only a classifier's outputs are at hand, and their size means something
 //	[GEN], [MaxSoftmax]              logits                 no pass          only outputs are at hand, or only probabilities; the second is the baseline
-//	[TesterLearner]                  features, labels       half of the rows two classes, a plane between them, and its error must be vouched for or refused
+//	[TesterLearner]                  features, labels       half of the rows  two classes, a plane between them, and its error must be vouched for or refused
 //	[KLMatching]                     logits                 one pass         some classes are easily mistaken for each other
 //	[MLKD]                           token numbers          trains networks  texts without classes, and no sentence encoder is at hand
+//	[AdvEncoder]                     images, encoder        trains a network  how easily is the encoder itself fooled? an audit of it, no score of rows
 //
 // With the network that features or logits come from, given as a checkpoint when a fitted model is refined, [Mahalanobis] and
 // [ODIN] move inputs by its gradients before they score ([NewNetwork] says which networks are read).
