@@ -22,7 +22,7 @@ var commands = []struct {
 	{"Features", []func(*env) *cobra.Command{newEncodeCommand, newPreprocessCommand}},
 	{"Over the network", []func(*env) *cobra.Command{newServeCommand, newSidecarCommand}},
 	{"Moments: one pass that adds, subtracts and merges exactly", []func(*env) *cobra.Command{newMomentsCommand}},
-	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand, newManCommand}},
+	{"The program itself", []func(*env) *cobra.Command{newSelftestCommand, newVersionCommand, newCompletionCommand, newManCommand, newNewCommand}},
 }
 
 // newRootCommand builds the whole tree.
