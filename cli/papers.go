@@ -27,6 +27,8 @@ type papersOptions struct {
 	limit   int
 	library string
 	add     []string
+	watch   []string
+	every   time.Duration
 }
 
 var (
@@ -44,12 +46,13 @@ they describe, best first; the key, the name or a method of one paper shows all 
 partly (the entry says what is missing), planned, cited (parts of it are used), own (a paper that you added).
 
 Papers of your own are read with --add from JSON lines, BibTeX, or an export of arXiv (Atom, OAI-PMH), kept in the file that
---library or GIMBAL_PAPERS names, and found with the others.`,
+--library or GIMBAL_PAPERS names, and found with the others. --watch looks into folders and at feeds again and again, and adds what is new there.`,
 		Example: `  gimbal papers
   gimbal papers my model forgets old classes when I tune it
   gimbal papers --family weights --state planned
   gimbal papers lee2018simple
-  gimbal papers --add references.bib --library papers.jsonl`,
+  gimbal papers --add references.bib --library papers.jsonl
+  mkdir -p inbox && gimbal papers --watch inbox --every 0 --library papers.jsonl`,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			var keys []string
 			for _, p := range catalog.Papers() {
@@ -68,6 +71,8 @@ Papers of your own are read with --add from JSON lines, BibTeX, or an export of 
 	f.IntVar(&o.filter.Since, "since", 0, "only papers since this `YEAR`")
 	f.IntVar(&o.limit, "limit", 0, "at most so many `PAPERS` (default 20 for words, else all)")
 	f.StringVar(&o.library, "library", "", "`FILE` of your own papers (default GIMBAL_PAPERS, else gimbal/papers.jsonl in the folder for settings)")
+	f.StringSliceVar(&o.watch, "watch", nil, "folders of files and addresses of feeds to add papers from, `PLACES`")
+	f.DurationVar(&o.every, "every", time.Hour, "`TIME` between two looks of --watch; 0 looks once")
 	f.StringSliceVar(&o.add, "add", nil, "add the papers of these `FILES` to the library")
 	for flag, words := range map[string][]string{"family": e.families(), "input": catalog.Nouns, "state": paperStates, "kind": paperKinds} {
 		completeFlag(cmd, flag, words)
@@ -85,12 +90,23 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 	if o.limit < 0 {
 		return usage(cmd, "--limit %d is negative", o.limit)
 	}
-	library, own, path, err := e.library(o.library, len(o.add) > 0)
+	adds := len(o.add) > 0 || len(o.watch) > 0
+	library, own, path, err := e.library(o.library, adds)
 	if err != nil {
 		return err
 	}
-	if len(o.add) > 0 {
-		return e.addPapers(library, own, path, o.add)
+	if adds {
+		if path == "" {
+			return errors.New("there is no folder for settings here: name the library's file with --library")
+		}
+		s := &shelf{e: e, library: library, own: own, path: path}
+		if len(o.watch) == 0 {
+			return s.addPapers(o.add)
+		}
+		if len(o.add) > 0 {
+			return usage(cmd, "--add reads files once, --watch again and again: give one of them")
+		}
+		return s.watch(cmd.Context(), o.watch, o.every)
 	}
 	words := strings.Join(args, " ")
 	if len(args) == 1 {
@@ -183,60 +199,80 @@ func (e *env) readPapers(path string, must, whole bool) ([]catalog.Paper, error)
 	return papers, nil
 }
 
-// addPapers adds the papers of files to a library's file. Broken entries are named and the others kept; the file is written whole
-// or not at all.
-func (e *env) addPapers(library *catalog.Library, own []catalog.Paper, path string, files []string) error {
-	if path == "" {
-		return errors.New("there is no folder for settings here: name the library's file with --library")
+// shelf is a library that papers are added to, with what came of it.
+type shelf struct {
+	e                    *env
+	library              *catalog.Library
+	own                  []catalog.Paper
+	path                 string
+	added, known, broken int
+}
+
+// take adds the papers of a file or a feed. Broken entries are named and the others kept.
+func (s *shelf) take(name string, r io.Reader) error {
+	papers, problems, err := bib.Read(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	added, known, broken := 0, 0, 0
-	today := time.Now().UTC().Format(digest.Day)
-	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		papers, problems, err := bib.Read(f)
-		f.Close()
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		for _, p := range problems {
-			e.say("%s, %s", file, p)
-		}
-		broken += len(problems)
-		for _, p := range papers {
-			key, fresh := library.AddOwn(p)
-			if !fresh {
-				known++
-				continue
-			}
-			if key != p.Key {
-				e.say("%s: another paper has the key %q, so %q is kept as %q", file, p.Key, cut(p.Title, 60), key)
-				p.Key = key
-			}
-			added++
-			p.Added = today
-			own = append(own, p)
-		}
+	for _, p := range problems {
+		s.e.say("%s, %s", name, p)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	s.broken += len(problems)
+	for _, p := range papers {
+		key, fresh := s.library.AddOwn(p)
+		if !fresh {
+			s.known++
+			continue
+		}
+		if key != p.Key {
+			s.e.say("%s: another paper has the key %q, so %q is kept as %q", name, p.Key, cut(p.Title, 60), key)
+			p.Key = key
+		}
+		s.added++
+		p.Added = time.Now().UTC().Format(digest.Day)
+		s.own = append(s.own, p)
+	}
+	return nil
+}
+
+// save writes the library's file whole, or leaves it.
+func (s *shelf) save() error {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
 		return err
 	}
-	err := atomic.Write(path, func(w io.Writer) error {
+	return atomic.Write(s.path, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
-		for _, p := range own {
+		for _, p := range s.own {
 			if err := enc.Encode(p); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
+}
+
+// addPapers adds the papers of files to a library's file.
+func (s *shelf) addPapers(files []string) error {
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		err = s.take(file, f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.save(); err != nil {
 		return err
 	}
-	return e.printObject(object{{"library", path}, {"added", added}, {"known_before", known}, {"problems", broken}, {"papers", len(own)}})
+	return s.tell()
+}
+
+func (s *shelf) tell() error {
+	return s.e.printObject(object{{"library", s.path}, {"added", s.added}, {"known_before", s.known}, {"problems", s.broken}, {"papers", len(s.own)}})
 }
 
 // printPaper shows a paper's whole entry.
