@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ type Library struct {
 	papers []Paper
 	index  *rank.Index
 	keys   map[string]int
+	// identities are places by identifier, see identity.
+	identities map[string]int
 }
 
 // own is the catalog's library, built when it is first asked.
@@ -24,7 +27,7 @@ var fieldWeights = []float64{3, 2, 1}
 
 // NewLibrary makes a library of papers; of two with one key the first stands.
 func NewLibrary(list []Paper) *Library {
-	l := &Library{index: rank.NewIndex(fieldWeights), keys: map[string]int{}}
+	l := &Library{index: rank.NewIndex(fieldWeights), keys: map[string]int{}, identities: map[string]int{}}
 	for _, p := range list {
 		l.Add(p)
 	}
@@ -37,6 +40,11 @@ func (l *Library) Add(p Paper) error {
 		return fmt.Errorf("paper %q is there already", p.Key)
 	}
 	l.keys[p.Key] = len(l.papers)
+	if id := identity(p.Identifier); id != "" {
+		if _, known := l.identities[id]; !known {
+			l.identities[id] = len(l.papers)
+		}
+	}
 	l.papers = append(l.papers, p)
 	l.index.Add(
 		strings.Join(p.Methods, " ")+" "+p.Name+" "+p.Key+" "+strings.TrimPrefix(p.Identifier, "arXiv:"),
@@ -47,8 +55,11 @@ func (l *Library) Add(p Paper) error {
 }
 
 // AddOwn adds a paper and returns the key that it is known by. Where another paper has its key, it gets one with a letter behind;
-// a paper that is there already, by its key and either identifier or title, is not added again, and added is false.
+// a paper that is there already, by its identifier or by its key and title, is not added again: added is false, and key that of the paper there.
 func (l *Library) AddOwn(p Paper) (key string, added bool) {
+	if i, known := l.identities[identity(p.Identifier)]; known {
+		return l.papers[i].Key, false
+	}
 	key = p.Key
 	for n := 0; ; n++ {
 		i, taken := l.keys[p.Key]
@@ -66,9 +77,16 @@ func (l *Library) AddOwn(p Paper) (key string, added bool) {
 // same reports whether two entries are of one paper: by their identifiers where both have one, else by their titles.
 func same(a, b Paper) bool {
 	if a.Identifier != "" && b.Identifier != "" {
-		return strings.EqualFold(a.Identifier, b.Identifier)
+		return identity(a.Identifier) == identity(b.Identifier)
 	}
 	return strings.EqualFold(a.Title, b.Title)
+}
+
+var version = regexp.MustCompile(`^(arxiv:.*)v[0-9]+$`)
+
+// identity is an identifier as it is compared: in lower case, an arXiv number without its version; empty for none.
+func identity(identifier string) string {
+	return version.ReplaceAllString(strings.ToLower(strings.TrimSpace(identifier)), "$1")
 }
 
 // suffix is b to z, and then numbers from 27.

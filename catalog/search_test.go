@@ -166,3 +166,27 @@ func TestAddOwnKeepsPapersApart(t *testing.T) {
 		t.Errorf("the library holds %d papers, want 30", l.Len())
 	}
 }
+
+// TestOnePaperHasOneEntry: an identifier is one paper's, whatever key, case or version it comes under.
+func TestOnePaperHasOneEntry(t *testing.T) {
+	l := NewLibrary(nil)
+	if key, added := l.AddOwn(Paper{Key: "a2020b", Title: "One", Identifier: "arXiv:2001.00001"}); !added || key != "a2020b" {
+		t.Errorf("the first: %s, %v", key, added)
+	}
+	for _, p := range []Paper{
+		{Key: "other2020", Title: "One, revised", Identifier: "arXiv:2001.00001v3"}, {Key: "a2020b", Title: "One", Identifier: "ARXIV:2001.00001"},
+	} {
+		if key, added := l.AddOwn(p); added || key != "a2020b" {
+			t.Errorf("%+v again: %s, %v", p, key, added)
+		}
+	}
+	if key, added := l.AddOwn(Paper{Key: "a2020b", Title: "Two", Identifier: "doi:10.1/x"}); !added || key != "a2020bb" {
+		t.Errorf("another paper of its key: %s, %v", key, added)
+	}
+	if _, added := l.AddOwn(Paper{Key: "c", Title: "Three"}); !added {
+		t.Error("a paper without an identifier is not added")
+	}
+	if _, added := l.AddOwn(Paper{Key: "d", Title: "Four"}); !added {
+		t.Error("a second paper without an identifier is not added")
+	}
+}
