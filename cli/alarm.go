@@ -51,9 +51,13 @@ func (o *alarmOptions) check(cmd *cobra.Command, state string) error {
 	return nil
 }
 
-// open makes the notifier, nil for nobody.
+// open makes the notifier of alarms, nil for nobody.
 func (o *alarmOptions) open(state string) (*alarm.Notifier, error) {
-	c := alarm.Config{Webhooks: o.webhooks, WebhookKey: []byte(os.Getenv("GIMBAL_WEBHOOK_KEY")), Every: o.every}
+	return o.make(state, "subscribers.json", alarm.Config{Topic: alarm.Alarms, Webhooks: o.webhooks, WebhookKey: []byte(os.Getenv("GIMBAL_WEBHOOK_KEY")), Every: o.every})
+}
+
+// make adds the settings of mail; subscribers is the name of the file of who asked.
+func (o *alarmOptions) make(state, subscribers string, c alarm.Config) (*alarm.Notifier, error) {
 	if o.server != "" {
 		host, port := o.server, ""
 		if h, p, err := net.SplitHostPort(o.server); err == nil {
@@ -67,7 +71,7 @@ func (o *alarmOptions) open(state string) (*alarm.Notifier, error) {
 			}
 			c.Mail.Port = int(n)
 		}
-		c.Link, c.Subscribers = o.link, filepath.Join(state, "subscribers.json")
+		c.Link, c.Subscribers = o.link, filepath.Join(state, subscribers)
 		var err error
 		if c.Key, err = secret(filepath.Join(state, "alarm.key")); err != nil {
 			return nil, err

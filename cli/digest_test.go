@@ -1,10 +1,14 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
+	"io"
+	"mime/quotedprintable"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,68 +57,101 @@ func TestDigest(t *testing.T) {
 func TestDigestByMail(t *testing.T) {
 	t.Setenv("GIMBAL_PAPERS", "")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	office, letters := postOffice(t)
+	host, port, err := net.SplitHostPort(office)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	got := make(chan string, 4)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				lines := bufio.NewScanner(c)
-				var text strings.Builder
-				say := func(s string) { c.Write([]byte(s + "\r\n")) }
-				say("220 here")
-				body := false
-				for lines.Scan() {
-					line := lines.Text()
-					text.WriteString(line + "\n")
-					switch {
-					case body && line == ".":
-						body = false
-						say("250 taken")
-						got <- text.String()
-					case body:
-					case line == "DATA":
-						body = true
-						say("354 go on")
-					case line == "QUIT":
-						say("221 bye")
-						return
-					default:
-						say("250 yes")
-					}
-				}
-			}()
-		}
-	}()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	args := []string{"digest", "--mail", "127.0.0.1", "--mail-port", port, "--mail-plain", "--from", "gimbal@example.com", "--to", "a@example.com,b@example.com"}
+	args := []string{"digest", "--mail", host, "--mail-port", port, "--from", "gimbal@example.com", "--to", "a@example.com,b@example.com"}
+	if r := gimbal(append(args, "--since", "2026-01-01")...); r.code == 0 || !strings.Contains(r.errOut, "STARTTLS") {
+		t.Errorf("a server without TLS: exit %d: %s", r.code, r.errOut)
+	}
+	args = append(args, "--mail-plain")
 	if r := gimbal(append(args, "--since", "2026-01-01")...); r.code != 0 {
 		t.Fatal(r.errOut)
 	}
-	for range 2 {
+	for _, to := range []string{"a@example.com", "b@example.com"} {
 		select {
-		case text := <-got:
-			if !strings.Contains(text, "RCPT TO:<") || strings.Count(text, "RCPT TO") != 1 || !strings.Contains(text, "the claim") {
-				t.Errorf("sent: %.600s", text)
+		case text := <-letters:
+			if !strings.Contains(text, "To: <"+to+">") || !strings.Contains(text, "the claim") {
+				t.Errorf("sent to %s: %.600s", to, text)
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatal("no mail came")
 		}
 	}
-	if r := gimbal(append(args, "--since", "2999-01-01")...); r.code != 0 || !strings.Contains(r.errOut, "nothing is sent") || len(got) > 0 {
-		t.Errorf("exit %d: %s, %d mails", r.code, r.errOut, len(got))
+	if r := gimbal(append(args, "--since", "2999-01-01")...); r.code != 0 || !strings.Contains(r.errOut, "nothing is sent") || len(letters) > 0 {
+		t.Errorf("exit %d: %s, %d letters", r.code, r.errOut, len(letters))
 	}
-	strict := append(args[:0:0], args...)
-	strict = append(strict[:5], strict[6:]...)
-	if r := gimbal(append(strict, "--since", "2026-01-01")...); r.code == 0 || !strings.Contains(r.errOut, "STARTTLS") {
-		t.Errorf("a server without TLS: exit %d: %s", r.code, r.errOut)
+}
+
+// TestServeMailsDigests: a person asks on the page, confirms by a link, gets what came since the last digest, once, and leaves by a link; a link of
+// the alarms does not hold there.
+func TestServeMailsDigests(t *testing.T) {
+	fixture(t)
+	t.Setenv("GIMBAL_PAPERS", "")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	office, letters := postOffice(t)
+	args := []string{"g.gimbal", "--state-dir", "kept", "--digest-every", "1h", "--alarm-mail", office, "--alarm-from", "guard@example.org", "--alarm-link", "http://guard.example", "--alarm-mail-plain"}
+	address, stop := serveRun(t, args...)
+	letter := func(want string) string {
+		t.Helper()
+		select {
+		case text := <-letters:
+			plain, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(text)))
+			if err != nil || !strings.Contains(string(plain), want) {
+				t.Errorf("a letter without %q: %v\n%s", want, err, plain)
+			}
+			found := regexp.MustCompile(`http://guard\.example(/digest/mail/link\?token=[\w-]+)`).FindAllStringSubmatch(string(plain), -1)
+			if found == nil {
+				t.Fatalf("no link in %s", plain)
+			}
+			return found[0][1]
+		case <-time.After(20 * time.Second):
+			t.Fatal("no letter came")
+			return ""
+		}
+	}
+	ask := func(verb, path string, form url.Values, status int, want string) {
+		t.Helper()
+		r, err := http.NewRequest(verb, "http://"+address+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if b, _ := io.ReadAll(answer.Body); answer.StatusCode != status || !strings.Contains(string(b), want) {
+			t.Errorf("%s %s: %d %.300s", verb, path, answer.StatusCode, b)
+		}
+	}
+	ask("GET", "/digest", nil, 200, `href="/digest/mail"`)
+	ask("GET", "/digest/mail", nil, 200, `type="email"`)
+	ask("POST", "/digest/mail", url.Values{"address": {"ann@example.org"}}, 202, "on its way")
+	confirm := letter("what is new")
+	ask("POST", strings.Replace(confirm, "/digest/mail/", "/alarms/", 1), nil, 404, "does not hold")
+	ask("POST", confirm, nil, 200, "ann@example.org")
+	stop()
+	write(t, "kept/digest.day", "2026-01-01\n") // as if the last one had been then
+	address, stop = serveRun(t, args...)
+	leave := letter("the claim")
+	ask("POST", leave, url.Values{"List-Unsubscribe": {"One-Click"}}, 200, "No more")
+	if day := read(t, "kept/digest.day"); strings.TrimSpace(day) != time.Now().UTC().Format("2006-01-02") {
+		t.Errorf("the last digest was on %s", day)
+	}
+	stop()
+	address, stop = serveRun(t, args...)
+	ask("GET", "/digest", nil, 200, "What is new")
+	stop()
+	if len(letters) > 0 {
+		t.Errorf("%d letters more", len(letters))
+	}
+	for args, want := range map[string]string{"--digest-every 1h": "--alarm-mail", "--digest-every 1s --alarm-mail x": "an hour"} {
+		if r := gimbal(append([]string{"serve", "g.gimbal"}, strings.Fields(args)...)...); r.code != 2 || !strings.Contains(r.errOut, want) {
+			t.Errorf("%s: exit %d: %s", args, r.code, r.errOut)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
+	"github.com/gimbal-ml/gimbal/serve/alarm"
 	"github.com/gimbal-ml/gimbal/serve/history"
 	"github.com/gimbal-ml/gimbal/serve/site"
 	"github.com/gimbal-ml/gimbal/serve/telemetry"
@@ -39,6 +40,7 @@ type serveOptions struct {
 	replica          string
 	share            time.Duration
 	alarms           alarmOptions
+	digest           time.Duration
 }
 
 func newServeCommand(e *env) *cobra.Command {
@@ -77,6 +79,7 @@ the server takes no more requests, answers those under way and ends. Errors go t
 	f.StringVar(&o.replica, "replica", "", "`NAME` of this server among those that share what their guards learn, through --history")
 	f.DurationVar(&o.share, "share-every", 10*time.Second, "`TIME` between two looks at what other replicas learned")
 	o.alarms.flags(f)
+	f.DurationVar(&o.digest, "digest-every", 0, "`TIME` between two digests of what is new, to who asks for them at /digest; with --alarm-mail")
 	f.StringVar(&o.tokens, "tokens", "", "`FILE` with bearer tokens")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the server's certificate (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key (PEM)")
@@ -137,7 +140,17 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 	if err != nil {
 		return err
 	}
-	options.Pages = site.New(e.specs, library)
+	letters, err := newNews(o, library, options.Log)
+	if err != nil {
+		return err
+	}
+	pages := site.New(e.specs, library)
+	if letters != nil {
+		defer letters.to.Close()
+		options.News = letters.to
+		pages.Letters = alarm.News.Path
+	}
+	options.Pages = pages
 	where := o.history
 	if where == "" && o.state != "" {
 		where = filepath.Join(o.state, "history.sqlite")
@@ -169,6 +182,9 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 	s.Trace(sent)
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
+	if letters != nil {
+		go letters.run(ctx)
+	}
 	go func() {
 		for {
 			select {
@@ -186,6 +202,9 @@ func (o *serveOptions) options(e *env, cmd *cobra.Command, models []string) (ser
 	out := serve.Options{Models: models, Data: o.data, State: o.state, MaxBody: o.maxBody, MaxRequests: o.maxRequests, Rate: o.rate, Timeout: o.timeout, Grace: o.grace, Poll: o.poll, Replica: o.replica, Share: o.share, Version: fmt.Sprint(versions()[0].value)}
 	if o.maxBody < 1 || o.maxRequests < 1 || o.rate < 0 || o.timeout <= 0 || o.grace <= 0 || o.poll <= 0 || o.share <= 0 {
 		return out, usage(cmd, "--max-body, --max-requests, --timeout, --grace, --poll and --share-every want more than 0, --rate 0 or more")
+	}
+	if o.digest < 0 || o.digest > 0 && (o.digest < time.Hour || o.alarms.server == "") {
+		return out, usage(cmd, "--digest-every %v: want an hour or more, and --alarm-mail", o.digest)
 	}
 	if err := o.alarms.check(cmd, o.state); err != nil {
 		return out, err

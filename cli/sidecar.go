@@ -360,8 +360,8 @@ func (k *keeping) admin(counted []*sidecar.Sidecar) http.Handler {
 		io.WriteString(w, "ok\n")
 	})
 	if k.alarm.Mails() {
-		mux.Handle(alarm.LinkPath, k.alarm.Handler())
-		mux.Handle(alarm.SubscribePath, k.alarm.Handler())
+		mux.Handle(k.alarm.LinkPath(), k.alarm.Handler())
+		mux.Handle(k.alarm.SubscribePath(), k.alarm.Handler())
 	}
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

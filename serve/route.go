@@ -49,10 +49,13 @@ func (s *Server) newHandler() http.Handler {
 		}
 		paths[r.path] = append(paths[r.path], r.method)
 	}
-	if n := s.options.Alarm; n.Mails() { // the links in e-mail are permission enough; to ask for it here is for who needs no token
-		mux.Handle(alarm.LinkPath, n.Handler())
+	for _, n := range []*alarm.Notifier{s.options.Alarm, s.options.News} {
+		if !n.Mails() {
+			continue
+		}
+		mux.Handle(n.LinkPath(), n.Handler()) // the links in e-mail are permission enough
 		if s.options.Tokens == nil {
-			mux.Handle(alarm.SubscribePath, n.Handler())
+			mux.Handle(n.SubscribePath(), n.Handler()) // to ask for it here is for who needs no token
 		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -57,6 +57,8 @@ type Options struct {
 	History *history.History
 	// Alarm is told when a guard's drift alarm rings; nil: nobody. The caller closes it after the server.
 	Alarm *alarm.Notifier
+	// News are told by e-mail to who asks for them at their page; nil: no such page. The caller tells, and closes it after the server.
+	News *alarm.Notifier
 	// Replica is this server's name among those that share what their guards are taught, through History; empty: it shares nothing.
 	Replica string
 	// Share is the time between two exchanges with other replicas. Default 10 s.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/mail"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,8 +38,33 @@ func (n Notice) text() string {
 	return s
 }
 
+// Topic is what people ask for by e-mail.
+type Topic struct {
+	// Name is it in a sentence: "drift alarms".
+	Name string
+	// Path is that of the page to ask for it; the links in e-mail lead below it.
+	Path string
+	// key sets its links apart from another topic's.
+	key string
+}
+
+// Topics that there are.
+var (
+	Alarms = Topic{"drift alarms", "/alarms", ""}
+	News   = Topic{"what is new", "/digest/mail", "news"}
+)
+
+// title is a topic's name at the beginning of a sentence.
+func (t Topic) title() string { return strings.ToUpper(t.Name[:1]) + t.Name[1:] }
+
+// LinkPath and SubscribePath are where [Notifier.Handler] is to be served: the page behind the links in e-mail, and one to ask for them.
+func (n *Notifier) LinkPath() string      { return n.config.Topic.Path + "/link" }
+func (n *Notifier) SubscribePath() string { return n.config.Topic.Path }
+
 // Config says who is told, and how. What is empty is not done.
 type Config struct {
+	// Topic is what e-mail is about. Default [Alarms].
+	Topic Topic
 	// Webhooks are URLs that get a POST with JSON.
 	Webhooks []string
 	// WebhookKey signs what is sent: header X-Gimbal-Signature holds sha256= and the HMAC of the body in hexadecimal. Empty signs nothing.
@@ -105,6 +131,9 @@ func New(c Config) (*Notifier, error) {
 	}
 	if c.Attempts <= 0 {
 		c.Attempts = 8
+	}
+	if c.Topic.Path == "" {
+		c.Topic = Alarms
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -177,6 +206,18 @@ func (n *Notifier) Ring(notice Notice) {
 	}
 	for _, to := range n.people.list() {
 		n.put(n.mails(), delivery{func(ctx context.Context) (bool, error) { return n.config.Mail.send(ctx, n.noticeMail(to, notice)) }})
+	}
+}
+
+// Tell sends a text to everybody who asked, each with a link to leave. It never waits.
+func (n *Notifier) Tell(subject, text string) {
+	if n.people == nil {
+		return
+	}
+	for _, to := range n.people.list() {
+		leave := n.link(leaving, to)
+		msg := message{to: to, subject: subject, at: n.config.now(), leave: leave, text: strings.ReplaceAll(text, "\n", "\r\n") + "\r\n--\r\nNo more of these: " + leave + "\r\n"}
+		n.put(n.mails(), delivery{func(ctx context.Context) (bool, error) { return n.config.Mail.send(ctx, msg) }})
 	}
 }
 

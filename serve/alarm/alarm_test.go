@@ -321,7 +321,7 @@ func letter(t *testing.T, text string) (header mail.Header, body, plot string) {
 
 func linkIn(t *testing.T, body string) string {
 	t.Helper()
-	_, rest, ok := strings.Cut(body, "https://guard.example"+LinkPath+"?token=")
+	_, rest, ok := strings.Cut(body, "https://guard.example"+Alarms.Path+"/link?token=")
 	if !ok {
 		t.Fatalf("no link in %q", body)
 	}
@@ -336,7 +336,7 @@ func TestSubscribeConfirmLeave(t *testing.T) {
 	page := httptest.NewServer(n.Handler())
 	defer page.Close()
 	ask := func(method, token string) (int, string) {
-		r, _ := http.NewRequest(method, page.URL+LinkPath+"?token="+token, nil)
+		r, _ := http.NewRequest(method, page.URL+n.LinkPath()+"?token="+token, nil)
 		a, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -6,16 +6,10 @@ import (
 	"net/http"
 )
 
-// LinkPath and SubscribePath are where [Notifier.Handler] is to be served: the page behind the links in e-mail, and one to ask for them.
-const (
-	LinkPath      = "/alarms/link"
-	SubscribePath = "/alarms"
-)
-
 var page = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Drift alarms by e-mail</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Topic}} by e-mail</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}button{font:inherit;padding:.5rem 1rem}</style>
-<h1>Drift alarms by e-mail</h1>
+<h1>{{.Topic}} by e-mail</h1>
 <p role="status">{{.Text}}</p>
 {{if .Button}}<form method="post">{{if .Ask}}<p><label>E-mail address <input type="email" name="address" required autocomplete="email"></label></p>{{end}}<button>{{.Button}}</button></form>{{end}}</html>
 `))
@@ -23,6 +17,7 @@ var page = template.Must(template.New("").Parse(`<!doctype html>
 type pageData struct {
 	Text, Button string
 	Ask          bool // for an address
+	Topic        string
 }
 
 // Mails reports whether e-mail is sent, to whoever asks for it. A nil notifier tells nobody.
@@ -38,7 +33,7 @@ func (n *Notifier) Handler() http.Handler {
 		} {
 			w.Header().Set(name, value)
 		}
-		if r.URL.Path == SubscribePath {
+		if r.URL.Path == n.SubscribePath() {
 			n.ask(w, r)
 			return
 		}
@@ -50,9 +45,9 @@ func (n *Notifier) Handler() http.Handler {
 				n.show(w, http.StatusNotFound, pageData{Text: "This link does not hold, or no longer."})
 				return
 			}
-			data := pageData{Text: "Send drift alarms to " + address + "?", Button: "Confirm"}
+			data := pageData{Text: "Send " + n.config.Topic.Name + " to " + address + "?", Button: "Confirm"}
 			if kind == leaving {
-				data = pageData{Text: "Send no more drift alarms to " + address + "?", Button: "Leave"}
+				data = pageData{Text: "Send no more of " + n.config.Topic.Name + " to " + address + "?", Button: "Leave"}
 			}
 			n.show(w, http.StatusOK, data)
 		case http.MethodPost:
@@ -63,9 +58,9 @@ func (n *Notifier) Handler() http.Handler {
 			case err != nil:
 				n.show(w, http.StatusInternalServerError, pageData{Text: "That could not be written down. Please try again."})
 			case done == "confirmed":
-				n.show(w, http.StatusOK, pageData{Text: "Drift alarms go to " + address + " from now on."})
+				n.show(w, http.StatusOK, pageData{Text: n.config.Topic.title() + ": to " + address + " from now on."})
 			default:
-				n.show(w, http.StatusOK, pageData{Text: "No more drift alarms go to " + address + "."})
+				n.show(w, http.StatusOK, pageData{Text: "No more of " + n.config.Topic.Name + " to " + address + "."})
 			}
 		default:
 			w.Header().Set("Allow", "GET, HEAD, POST")
@@ -76,7 +71,7 @@ func (n *Notifier) Handler() http.Handler {
 
 // ask serves the page on which a person leaves an address. A post from another site is refused: it could make letters come to anybody.
 func (n *Notifier) ask(w http.ResponseWriter, r *http.Request) {
-	form := pageData{Text: "Drift alarms can be sent to you by e-mail. A first letter has a link to confirm it, each one a link to leave.", Button: "Send me the link", Ask: true}
+	form := pageData{Text: n.config.Topic.title() + " can be sent to you by e-mail. A first letter has a link to confirm it, each one a link to leave.", Button: "Send me the link", Ask: true}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		n.show(w, http.StatusOK, form)
@@ -105,6 +100,7 @@ func (n *Notifier) ask(w http.ResponseWriter, r *http.Request) {
 }
 
 func (n *Notifier) show(w http.ResponseWriter, code int, data pageData) {
+	data.Topic = n.config.Topic.title()
 	w.WriteHeader(code)
 	_ = page.Execute(w, data) // the reader went away
 }

@@ -132,8 +132,8 @@ func (n *Notifier) Subscribe(address string) error {
 	n.mutex.Unlock()
 	link := n.link(confirming, to)
 	msg := message{
-		to: to, subject: "Confirm drift alarms by e-mail", at: now,
-		text: "Somebody, you perhaps, asked for drift alarms to be sent to this address. To confirm, open\r\n\r\n" + link + "\r\n\r\nwithin two days. Otherwise do nothing: no more will come.\r\n",
+		to: to, subject: "Confirm " + n.config.Topic.Name + " by e-mail", at: now,
+		text: "Somebody, you perhaps, asked for " + n.config.Topic.Name + " to be sent to this address. To confirm, open\r\n\r\n" + link + "\r\n\r\nwithin two days. Otherwise do nothing: no more will come.\r\n",
 	}
 	n.put(n.mails(), delivery{func(ctx context.Context) (bool, error) { return n.config.Mail.send(ctx, msg) }})
 	return nil
@@ -164,7 +164,7 @@ func (n *Notifier) Subscribers() []string {
 
 // link is the address of a page that redeems a token.
 func (n *Notifier) link(kind byte, address string) string {
-	return strings.TrimSuffix(n.config.Link, "/") + LinkPath + "?token=" + n.token(kind, address)
+	return strings.TrimSuffix(n.config.Link, "/") + n.LinkPath() + "?token=" + n.token(kind, address)
 }
 
 // token is kind, the second until which it holds (0 for ever) and address, behind their HMAC.
@@ -179,7 +179,7 @@ func (n *Notifier) token(kind byte, address string) string {
 
 func (n *Notifier) sum(body []byte) []byte {
 	h := hmac.New(sha256.New, n.config.Key)
-	h.Write([]byte("gimbal subscription\x00"))
+	h.Write([]byte("gimbal subscription\x00" + n.config.Topic.key))
 	h.Write(body)
 	return h.Sum(nil)
 }

@@ -46,6 +46,9 @@ var liveJS []byte
 
 // Site answers for the pages. It is safe for concurrent use.
 type Site struct {
+	// Letters is the path of a page on which what is new can be asked for by e-mail; empty for none. It is set before the pages are served.
+	Letters string
+
 	specs     []method.Spec
 	library   *catalog.Library
 	claims    []claim.Claim
@@ -300,7 +303,10 @@ func (s *Site) news() []digest.Item {
 }
 
 func (s *Site) digest(*http.Request) (page, error) {
-	return page{Title: "What is new", Part: "digest", Kind: "digest", Body: s.news()}, nil
+	return page{Title: "What is new", Part: "digest", Kind: "digest", Body: struct {
+		Letters string
+		Items   []digest.Item
+	}{s.Letters, s.news()}}, nil
 }
 
 // feed answers with the latest things in a form for readers of feeds. Links lead to the address that was asked.
