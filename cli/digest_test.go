@@ -129,6 +129,8 @@ func TestServeMailsDigests(t *testing.T) {
 		}
 	}
 	ask("GET", "/digest", nil, 200, `href="/digest/mail"`)
+	ask("GET", "/papers/mcdonnell2023ranpac", nil, 200, "RanPAC")
+	ask("GET", "/digest", nil, 200, `<a href="/papers/mcdonnell2023ranpac"><code>`)
 	ask("GET", "/digest/mail", nil, 200, `type="email"`)
 	ask("POST", "/digest/mail", url.Values{"address": {"ann@example.org"}}, 202, "on its way")
 	confirm := letter("what is new")
@@ -137,6 +139,7 @@ func TestServeMailsDigests(t *testing.T) {
 	stop()
 	write(t, "kept/digest.day", "2026-01-01\n") // as if the last one had been then
 	address, stop = serveRun(t, args...)
+	ask("GET", "/digest", nil, 200, `<a href="/papers/mcdonnell2023ranpac"><code>`) // what was looked at is known after a restart
 	leave := letter("the claim")
 	ask("POST", leave, url.Values{"List-Unsubscribe": {"One-Click"}}, 200, "No more")
 	if day := read(t, "kept/digest.day"); strings.TrimSpace(day) != time.Now().UTC().Format("2006-01-02") {

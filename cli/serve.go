@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gimbal-ml/gimbal/digest"
 	"github.com/gimbal-ml/gimbal/method"
 	"github.com/gimbal-ml/gimbal/serve"
 	"github.com/gimbal-ml/gimbal/serve/alarm"
@@ -150,6 +151,15 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 		options.News = letters.to
 		pages.Letters = alarm.News.Path
 	}
+	trends := ""
+	if o.state != "" {
+		trends = filepath.Join(o.state, "trend.json")
+	}
+	if pages.Trend, err = digest.OpenTrend(trends); err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, pages.Trend.Save()) }()
+	options.Ran = func(id string) { pages.Trend.Count("/methods/"+id, time.Now()) }
 	options.Pages = pages
 	where := o.history
 	if where == "" && o.state != "" {
@@ -186,10 +196,16 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 		go letters.run(ctx)
 	}
 	go func() {
+		tick := time.NewTicker(time.Minute)
+		defer tick.Stop()
 		for {
 			select {
 			case <-hang:
 				_ = s.Reload(true) // logged there
+			case <-tick.C:
+				if err := pages.Trend.Save(); err != nil {
+					options.Log.Error("what is looked at", "error", err)
+				}
 			case <-ctx.Done():
 				return
 			}

@@ -159,7 +159,13 @@ func (s *Server) postFit(w http.ResponseWriter, r *http.Request) error {
 		if said, ok := m.(method.Reporter); ok {
 			done.Report = said.Report()
 		}
-		return done, writeCheckpoint(ctx, output, c)
+		if err := writeCheckpoint(ctx, output, c); err != nil {
+			return nil, err
+		}
+		if s.options.Ran != nil {
+			s.options.Ran(spec.ID())
+		}
+		return done, nil
 	})
 	if err != nil {
 		return err

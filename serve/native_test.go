@@ -67,11 +67,15 @@ func TestFitServeAndAskByJobs(t *testing.T) {
 	train, q := rows(1, 300, 3, "a", "b"), rows(2, 10, 3, "a", "b")
 	writeCSV(t, filepath.Join(dir, "train.csv"), train)
 	writeCSV(t, filepath.Join(dir, "new.csv"), q)
-	x := start(t, Options{Data: dir})
+	ran := make(chan string, 9)
+	x := start(t, Options{Data: dir, Ran: func(id string) { ran <- id }})
 	var fitted jobOf[written]
 	body := learnJob{Config: map[string]any{"ridge": 0.01}, Inputs: map[string]noun{"in": {File: "train.csv", Label: "y"}}, Output: "m.gimbal"}
 	if status, text := x.post(t, "/v1/methods/detect/mahalanobis/fit?wait=20s", body, &fitted); status != 200 || fitted.State != jobDone {
 		t.Fatalf("%d %s", status, text)
+	}
+	if len(ran) != 1 || <-ran != "detect/mahalanobis" {
+		t.Error("nobody was told what ran")
 	}
 	if status, text := x.post(t, "/v1/models", loadJob{"m", "m.gimbal"}, nil); status != 201 {
 		t.Fatalf("%d %s", status, text)

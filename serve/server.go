@@ -63,6 +63,8 @@ type Options struct {
 	Replica string
 	// Share is the time between two exchanges with other replicas. Default 10 s.
 	Share time.Duration
+	// Ran is told the ID of every method that a job has fitted; nil: nobody is.
+	Ran func(method string)
 	// Pages answers what no route does, for people; nil: nothing.
 	Pages Pages
 	// Log takes what happens; nil drops it.

@@ -46,6 +46,8 @@ var liveJS []byte
 
 // Site answers for the pages. It is safe for concurrent use.
 type Site struct {
+	// Trend counts what is looked at; nil counts nothing. It is set before the pages are served.
+	Trend *digest.Trend
 	// Letters is the path of a page on which what is new can be asked for by e-mail; empty for none. It is set before the pages are served.
 	Letters string
 
@@ -93,7 +95,15 @@ func New(specs []method.Spec, library *catalog.Library) *Site {
 		"GET /claims/{family}/{name}":  s.claim,
 		"GET /guide":                   s.guide,
 	} {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, handle) })
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			s.answer(w, r, func(r *http.Request) (page, error) {
+				p, err := handle(r)
+				if err == nil && strings.Count(r.URL.Path, "/") > 1 { // one paper, method or claim
+					s.Trend.Count(r.URL.Path, time.Now())
+				}
+				return p, err
+			})
+		})
 	}
 	s.mux.HandleFunc("GET /guide/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if name := r.PathValue("name"); strings.HasSuffix(name, ".svg") {
@@ -305,8 +315,9 @@ func (s *Site) news() []digest.Item {
 func (s *Site) digest(*http.Request) (page, error) {
 	return page{Title: "What is new", Part: "digest", Kind: "digest", Body: struct {
 		Letters string
+		Trend   []digest.Trending
 		Items   []digest.Item
-	}{s.Letters, s.news()}}, nil
+	}{s.Letters, s.Trend.Top(8, time.Now()), s.news()}}, nil
 }
 
 // feed answers with the latest things in a form for readers of feeds. Links lead to the address that was asked.
