@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,7 +120,7 @@ func (o *claimOptions) measure(e *env, cmd *cobra.Command, chosen []claim.Claim)
 		if err != nil {
 			return err
 		}
-		r.Program = fmt.Sprintf("gimbal %v", versions().get("gimbal"))
+		r.Program, r.Commit = fmt.Sprintf("gimbal %v", versions().get("gimbal")), sourceCommit()
 		r.Machine = fmt.Sprintf("%s/%s, %d cores", runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 		r.When = time.Now().UTC().Format("2006-01-02")
 		if r.Verdict == claim.Fails {
@@ -185,4 +186,47 @@ func saveResult(path string, r *claim.Result) error {
 		return err
 	}
 	return atomic.Write(path, func(w io.Writer) error { _, err := w.Write(append(text, '\n')); return err })
+}
+
+// sourceCommit is the commit that the program was built from or, where it does not say, that of the checkout that it runs in; empty for neither.
+func sourceCommit() string {
+	hash, _ := versions().get("revision").(string)
+	if hash == "" {
+		hash = headOf(".git")
+	}
+	return hash[:min(len(hash), 7)]
+}
+
+// headOf reads the commit that a repository stands at; empty where there is none.
+func headOf(dir string) string {
+	if text, err := os.ReadFile(dir); err == nil { // of a worktree: a file that says where
+		dir = strings.TrimSpace(strings.TrimPrefix(string(text), "gitdir:"))
+	}
+	head, err := os.ReadFile(filepath.Join(dir, "HEAD"))
+	if err != nil {
+		return ""
+	}
+	ref, named := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
+	if !named {
+		return ref
+	}
+	common := dir
+	if text, err := os.ReadFile(filepath.Join(dir, "commondir")); err == nil {
+		common = filepath.Join(dir, strings.TrimSpace(string(text)))
+	}
+	for _, from := range []string{dir, common} {
+		if text, err := os.ReadFile(filepath.Join(from, filepath.FromSlash(ref))); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+	}
+	packed, err := os.ReadFile(filepath.Join(common, "packed-refs"))
+	if err != nil {
+		return ""
+	}
+	for _, line := range strings.Split(string(packed), "\n") {
+		if hash, name, ok := strings.Cut(line, " "); ok && name == ref {
+			return hash
+		}
+	}
+	return ""
 }

@@ -37,3 +37,33 @@ func TestClaimKeepsItsHistory(t *testing.T) {
 	}
 	refused(t, 2, []string{"detect/nothing"}, "claim", "--history", "detect/nothing")
 }
+
+// TestHeadOf: the commit is found in a branch's file, among packed branches, without a branch, and from a worktree; nowhere else.
+func TestHeadOf(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const hash = "0123456789abcdef0123456789abcdef01234567"
+	for _, dir := range []string{".git/refs/heads", ".git/worktrees/other"} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(what, dir, want string) {
+		t.Helper()
+		if got := headOf(dir); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	check("nothing", ".git", "")
+	write(t, ".git/HEAD", "ref: refs/heads/main\n")
+	check("no commit yet", ".git", "")
+	write(t, ".git/packed-refs", "# pack-refs with: peeled\n"+hash+" refs/heads/main\n")
+	check("packed", ".git", hash)
+	write(t, ".git/refs/heads/main", "f"+hash[1:]+"\n")
+	check("a branch's file", ".git", "f"+hash[1:])
+	write(t, ".git/worktrees/other/HEAD", "ref: refs/heads/main\n")
+	write(t, ".git/worktrees/other/commondir", "../..\n")
+	write(t, "worktree", "gitdir: .git/worktrees/other\n")
+	check("a worktree", "worktree", "f"+hash[1:])
+	write(t, ".git/HEAD", hash+"\n")
+	check("no branch", ".git", hash)
+}

@@ -85,7 +85,8 @@ type Result struct {
 	Facts      []Fact    `json:"facts,omitempty"`
 	Outcomes   []Outcome `json:"outcomes"` // seed by seed, from 0
 	Seconds    float64   `json:"seconds"`
-	Program    string    `json:"program"` // version and commit
+	Program    string    `json:"program"`
+	Commit     string    `json:"commit,omitempty"` // of the source that it ran from, or that it was stored with, where it is known
 	Machine    string    `json:"machine"`
 	When       string    `json:"when"` // UTC
 	Earlier    []Run     `json:"earlier,omitempty"`

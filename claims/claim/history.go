@@ -16,7 +16,7 @@ type Run struct {
 
 // Run is the short form of the result itself.
 func (r *Result) Run() Run {
-	return Run{Verdict: r.Verdict, Difference: r.Difference, Seeds: len(r.Outcomes), Program: r.Program, Machine: r.Machine, When: r.When}
+	return Run{Verdict: r.Verdict, Difference: r.Difference, Seeds: len(r.Outcomes), Program: r.Program, Machine: r.Machine, When: r.When, Commit: r.Commit}
 }
 
 // Runs lists all runs, oldest first; the last one is the result itself.
