@@ -37,6 +37,7 @@ var guidePages = map[string]guidePage{
 	"detectors.md": {files: map[string]string{"familiar.jsonl": "texts.jsonl", "other.jsonl": "texts.jsonl", "new.jsonl": "texts.jsonl", "train.csv": "train.csv"},
 		parsed: []string{"gimbal fit detect/mahalanobis", "gimbal fit detect/odin", "gimbal score m.gimbal --in new.npz"}},
 	"drift.md":           {before: []string{"cut -d, -f1-4 train.csv > reference.parquet", "cut -d, -f1-4 ood.csv > window.parquet", "cut -d, -f1-4 ood.csv > today.parquet"}},
+	"papers.md":          {},
 	"formats.md":         {},
 	"scratch.md":         {},
 	"from-python.md":     {python: []string{"gimbal guard fit --train features.npy"}},
@@ -243,7 +244,9 @@ func runGuide(t *testing.T, root, text string, page guidePage, commands []guideC
 			if out, err := shell("gimbal demo --examples " + into); err != nil {
 				t.Fatalf("%s: %v\n%s", line, err, out)
 			}
-			dir = filepath.Join(dir, into)
+			if strings.HasSuffix(strings.TrimSpace(line), "&& cd "+into) {
+				dir = filepath.Join(dir, into)
+			}
 		case strings.HasPrefix(line, "gimbal") && (parsed || unends):
 			checkFlags(t, newRootCommand(e), []string{strings.NewReplacer("\\\n", " ", "'", "").Replace(line)})
 			if unends && run && strings.HasPrefix(line, "gimbal serve g.gimbal") && !strings.Contains(line, "postgres") && !strings.Contains(line, "--tls") {
