@@ -342,3 +342,22 @@ func TestCompletionKnowsMethods(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
+
+// TestHelpOfAFamily: it says when to take which method, also where a command bears the family's name.
+func TestHelpOfAFamily(t *testing.T) {
+	for family, want := range map[string][]string{
+		"detect":    {"how unfamiliar is this input", "detect/mahalanobis\n    takes                     features, labels"},
+		"continual": {"Usage:\n  gimbal continual", "Which method of the family?", "continual/t3a\n    takes                     features, last layer"},
+		"calibrate": {"calibrate/aps, calibrate/raps\n"},
+	} {
+		r := gimbal("help", family)
+		for _, part := range want {
+			if r.code != 0 || !strings.Contains(r.out, part) {
+				t.Errorf("help %s: exit %d, no %q: %s%s", family, r.code, part, r.out, r.errOut)
+			}
+		}
+	}
+	if r := gimbal("help", "detect", "--json"); r.code != 0 || !strings.Contains(r.out, `"detect/mahalanobis"`) {
+		t.Errorf("as JSON: exit %d: %.300s", r.code, r.out)
+	}
+}

@@ -33,7 +33,16 @@ func newHelpCommand(e *env) *cobra.Command {
 					return e.printMethod(s)
 				}
 			}
-			if len(args) == 1 && slices.Contains(e.families(), args[0]) && !isCommand(cmd.Root(), args[0]) {
+			if len(args) == 1 && slices.Contains(e.families(), args[0]) {
+				// Some families have a command of their name: that is explained first.
+				for _, c := range cmd.Root().Commands() {
+					if c.Name() == args[0] && !e.json {
+						if err := c.Help(); err != nil {
+							return err
+						}
+						fmt.Fprintf(e.stdout, "\nWhich method of the family?\n\n")
+					}
+				}
 				return e.printFamily(e.family(args[0])[0])
 			}
 			target, rest, err := cmd.Root().Find(args)
@@ -43,11 +52,6 @@ func newHelpCommand(e *env) *cobra.Command {
 			return target.Help()
 		},
 	}
-}
-
-// isCommand says whether a word is a command of its own, as audit is beside the family.
-func isCommand(root *cobra.Command, word string) bool {
-	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
 }
 
 // printFamily says which of a family's methods to take when.
