@@ -79,6 +79,9 @@ func runDigest(ctx context.Context, e *env, cmd *cobra.Command, o *digestOptions
 	if at, err := url.Parse(base); base != "" && (err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https") {
 		return usage(cmd, "--base %q is no address such as https://host", o.base)
 	}
+	if base == "" && (o.form == "rss" || o.form == "atom") {
+		return usage(cmd, "--form %s needs --base: a reader of the feed follows its links", o.form)
+	}
 	library, _, _, err := e.library(o.library, false)
 	if err != nil {
 		return err

@@ -32,13 +32,14 @@ func TestDigest(t *testing.T) {
 	if r := gimbal("digest", "--since", "2026-01-01", "--json", "--base", "https://host/"); json.Unmarshal([]byte(r.out), &feed) != nil || len(feed.Items) < 50 || !strings.HasPrefix(feed.Items[0].URL, "https://host/") {
 		t.Errorf("%d items as JSON", len(feed.Items))
 	}
-	if r := gimbal("digest", "--form", "rss", "-o", "news.rss"); r.code != 0 || !strings.Contains(read(t, "news.rss"), "<rss version=\"2.0\">") {
+	if r := gimbal("digest", "--form", "rss", "--base", "https://host", "-o", "news.rss"); r.code != 0 || !strings.Contains(read(t, "news.rss"), "<rss version=\"2.0\">") {
 		t.Errorf("exit %d: %s", r.code, r.errOut)
 	}
 	for args, want := range map[string]string{
 		"--since yesterday":                   "--since",
 		"--since -3d":                         "--since",
 		"--form opml":                         "text, rss, atom, json",
+		"--form atom":                         "--base",
 		"--base host":                         "--base",
 		"--mail host":                         "--from",
 		"--mail host --from a --to b --json":  "sends text",
@@ -146,8 +147,10 @@ func TestServeMailsDigests(t *testing.T) {
 		t.Errorf("the last digest was on %s", day)
 	}
 	stop()
+	write(t, "kept/digest.day", time.Now().UTC().AddDate(0, 0, -3).Format("2006-01-02")+"\n") // a week has not passed yet
+	args[4] = "168h"
 	address, stop = serveRun(t, args...)
-	ask("GET", "/digest", nil, 200, "What is new")
+	ask("GET", "/digest.atom", nil, 200, `href="http://guard.example/digest"`)
 	stop()
 	if len(letters) > 0 {
 		t.Errorf("%d letters more", len(letters))

@@ -52,6 +52,9 @@ func (n *news) tell(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(n.path); err == nil && today.Sub(since) < max(n.every.Truncate(24*time.Hour), 24*time.Hour) {
+		return nil // not yet, however often the server starts
+	}
 	if err := atomic.Write(n.path, func(w io.Writer) error { _, err := io.WriteString(w, today.Format(digest.Day)+"\n"); return err }); err != nil {
 		return err
 	}
@@ -81,7 +84,7 @@ func (n *news) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(n.every):
+		case <-time.After(min(n.every, time.Hour)):
 		}
 	}
 }

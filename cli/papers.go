@@ -91,7 +91,7 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 		return usage(cmd, "--limit %d is negative", o.limit)
 	}
 	adds := len(o.add) > 0 || len(o.watch) > 0
-	library, own, path, err := e.library(o.library, adds)
+	library, _, path, err := e.library(o.library, adds)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func runPapers(e *env, cmd *cobra.Command, args []string, o *papersOptions) erro
 		if path == "" {
 			return errors.New("there is no folder for settings here: name the library's file with --library")
 		}
-		s := &shelf{e: e, library: library, own: own, path: path}
+		s := &shelf{e: e, path: path}
 		if len(o.watch) == 0 {
 			return s.addPapers(o.add)
 		}
@@ -199,16 +199,22 @@ func (e *env) readPapers(path string, must, whole bool) ([]catalog.Paper, error)
 	return papers, nil
 }
 
-// shelf is a library that papers are added to, with what came of it.
+// shelf gathers papers and adds them to the library's file, with what came of it.
 type shelf struct {
 	e                    *env
-	library              *catalog.Library
-	own                  []catalog.Paper
 	path                 string
+	gathered             []gathered
+	papers               int // in the library
 	added, known, broken int
 }
 
-// take adds the papers of a file or a feed. Broken entries are named and the others kept.
+// gathered is a paper with the file or feed that it was in.
+type gathered struct {
+	from  string
+	paper catalog.Paper
+}
+
+// take gathers the papers of a file or a feed. Broken entries are named and the others kept.
 func (s *shelf) take(name string, r io.Reader) error {
 	papers, problems, err := bib.Read(r)
 	if err != nil {
@@ -219,31 +225,50 @@ func (s *shelf) take(name string, r io.Reader) error {
 	}
 	s.broken += len(problems)
 	for _, p := range papers {
-		key, fresh := s.library.AddOwn(p)
+		s.gathered = append(s.gathered, gathered{name, p})
+	}
+	return nil
+}
+
+// save adds what was gathered to the library as its file is now, whoever else has added to it meanwhile. The file is written whole, or left.
+func (s *shelf) save() (err error) {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+		return err
+	}
+	lock, err := atomic.Hold(s.path, fmt.Sprintf("gimbal papers, process %d", os.Getpid()))
+	for end := time.Now().Add(5 * time.Second); errors.Is(err, atomic.ErrHeld) && time.Now().Before(end); { // another one writes it, which takes a moment
+		time.Sleep(20 * time.Millisecond)
+		lock, err = atomic.Hold(s.path, fmt.Sprintf("gimbal papers, process %d", os.Getpid()))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	library, own, _, err := s.e.library(s.path, true)
+	if err != nil {
+		return err
+	}
+	before := len(own)
+	for _, g := range s.gathered {
+		p := g.paper
+		key, fresh := library.AddOwn(p)
 		if !fresh {
 			s.known++
 			continue
 		}
 		if key != p.Key {
-			s.e.say("%s: another paper has the key %q, so %q is kept as %q", name, p.Key, cut(p.Title, 60), key)
+			s.e.say("%s: another paper has the key %q, so %q is kept as %q", g.from, p.Key, cut(p.Title, 60), key)
 			p.Key = key
 		}
-		s.added++
 		p.Added = time.Now().UTC().Format(digest.Day)
-		s.own = append(s.own, p)
+		own = append(own, p)
 	}
-	return nil
-}
-
-// save writes the library's file whole, or leaves it.
-func (s *shelf) save() error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
-		return err
-	}
+	s.gathered, s.papers = nil, len(own)
+	s.added += len(own) - before
 	return atomic.Write(s.path, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
-		for _, p := range s.own {
+		for _, p := range own {
 			if err := enc.Encode(p); err != nil {
 				return err
 			}
@@ -272,7 +297,7 @@ func (s *shelf) addPapers(files []string) error {
 }
 
 func (s *shelf) tell() error {
-	return s.e.printObject(object{{"library", s.path}, {"added", s.added}, {"known_before", s.known}, {"problems", s.broken}, {"papers", len(s.own)}})
+	return s.e.printObject(object{{"library", s.path}, {"added", s.added}, {"known_before", s.known}, {"problems", s.broken}, {"papers", s.papers}})
 }
 
 // printPaper shows a paper's whole entry.

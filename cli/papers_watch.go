@@ -39,9 +39,9 @@ func newPlace(name string) (*place, error) {
 	p := &place{name: name, seen: map[string]string{}}
 	at, err := url.Parse(name)
 	if err == nil && (at.Scheme == "http" || at.Scheme == "https") && at.Host != "" {
-		p.feed = at
+		p.feed, p.name = at, at.Redacted()
 		p.client = &http.Client{Timeout: feedTime, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if r.URL.Scheme != "http" && r.URL.Scheme != "https" || len(via) > 5 {
+			if r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Scheme != "https" && at.Scheme == "https" || len(via) > 5 {
 				return fmt.Errorf("it leads to %s", r.URL.Redacted())
 			}
 			return nil
@@ -80,10 +80,10 @@ func (p *place) look(ctx context.Context, s *shelf) error {
 		if p.seen[entry.Name()] == state {
 			continue
 		}
-		p.seen[entry.Name()] = state
 		path := filepath.Join(p.name, entry.Name())
 		f, err := os.Open(path)
 		if err == nil {
+			p.seen[entry.Name()] = state
 			err = s.take(path, f)
 			f.Close()
 		}
@@ -147,16 +147,12 @@ func (s *shelf) watch(ctx context.Context, names []string, every time.Duration) 
 		before := s.added
 		var failed []error
 		for _, p := range places {
-			err := p.look(ctx, s)
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if err := p.look(ctx, s); ctx.Err() == nil {
+				failed = append(failed, err)
 			}
-			failed = append(failed, err)
 		}
-		if s.added > before {
-			if err := s.save(); err != nil {
-				return err
-			}
+		if len(s.gathered) > 0 || every == 0 { // also what came before an interruption
+			failed = append(failed, s.save())
 		}
 		err := errors.Join(failed...)
 		if every == 0 {
@@ -166,7 +162,7 @@ func (s *shelf) watch(ctx context.Context, names []string, every time.Duration) 
 			s.e.say("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 		if s.added > before {
-			s.e.say("%s: %s added, %d in all", s.path, plural(s.added-before, "paper"), len(s.own))
+			s.e.say("%s: %s added, %d in all", s.path, plural(s.added-before, "paper"), s.papers)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gimbal-ml/gimbal/catalog"
 )
 
 const watchedFeed = `<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><entry><id>http://arxiv.org/abs/2601.00001v1</id><title>A Paper from a Feed</title><published>2026-01-01T00:00:00Z</published><author><name>Ada Nobody</name></author><summary>What?</summary></entry></feed>`
@@ -84,7 +83,7 @@ func TestWatchAgain(t *testing.T) {
 	}))
 	defer feed.Close()
 	e := newEnv(t.Context(), specs(), strings.NewReader(""), &strings.Builder{}, &strings.Builder{})
-	s := &shelf{e: e, library: catalog.NewLibrary(nil), path: "unused"}
+	s := &shelf{e: e, path: "unused"}
 	p, err := newPlace(feed.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -94,8 +93,8 @@ func TestWatchAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if asked.Load() != 3 || sent.Load() != 1 || s.added != 1 {
-		t.Errorf("asked %d times, sent %d times, %d papers", asked.Load(), sent.Load(), s.added)
+	if asked.Load() != 3 || sent.Load() != 1 || len(s.gathered) != 1 {
+		t.Errorf("asked %d times, sent %d times, %d papers", asked.Load(), sent.Load(), len(s.gathered))
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
 	if err != nil {
@@ -109,5 +108,43 @@ func TestWatchAgain(t *testing.T) {
 	hanging.client.Timeout = 200 * time.Millisecond
 	if err := hanging.look(t.Context(), s); err == nil || !strings.Contains(err.Error(), "deadline") && !strings.Contains(err.Error(), "Timeout") {
 		t.Errorf("a feed that hangs: %v", err)
+	}
+}
+
+// TestWatchKeepsWhatOthersAdd: papers that somebody adds between two looks stay, a file that becomes readable is read, no password is printed, and what
+// was read before an interruption is kept.
+func TestWatchKeepsWhatOthersAdd(t *testing.T) {
+	fixture(t)
+	if err := os.Mkdir("inbox", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	e := newEnv(ctx, specs(), strings.NewReader(""), &strings.Builder{}, &strings.Builder{})
+	e.quiet = true
+	s := &shelf{e: e, path: "mine.jsonl"}
+	done := make(chan error, 1)
+	go func() { done <- s.watch(ctx, []string{"inbox"}, 20*time.Millisecond) }()
+	must(t, "papers", "--add", "references.bib", "--library", "mine.jsonl")
+	write(t, "inbox/c.jsonl", `{"key": "nobody2020late", "title": "Late", "question": "When?"}`+"\n")
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if strings.Contains(read(t, "mine.jsonl"), "Late") {
+			break
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	if whole := read(t, "mine.jsonl"); !strings.Contains(whole, "lasso") || !strings.Contains(whole, "Late") {
+		t.Errorf("the library: %s", whole)
+	}
+	if r := gimbal("papers", "--watch", "http://user:secret@127.0.0.1:1/feed", "--every", "0", "--library", "mine.jsonl"); r.code == 0 || strings.Contains(r.errOut, "secret") {
+		t.Errorf("exit %d: %s", r.code, r.errOut)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	write(t, "inbox/d.jsonl", `{"key": "nobody2021last", "title": "Last", "question": "When?"}`+"\n")
+	if err := (&shelf{e: e, path: "mine.jsonl"}).watch(ended, []string{"inbox"}, time.Hour); err != nil || !strings.Contains(read(t, "mine.jsonl"), "Last") {
+		t.Errorf("interrupted in its first look: %v", err)
 	}
 }

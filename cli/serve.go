@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -159,6 +160,7 @@ func runServe(e *env, cmd *cobra.Command, models []string, o *serveOptions) (fai
 		return err
 	}
 	defer func() { failed = errors.Join(failed, pages.Trend.Save()) }()
+	pages.Base = strings.TrimSuffix(o.alarms.link, "/")
 	options.Ran = func(id string) { pages.Trend.Count("/methods/"+id, time.Now()) }
 	options.Pages = pages
 	where := o.history

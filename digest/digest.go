@@ -129,8 +129,8 @@ var ErrForm = errors.New("no form of a digest")
 // Title is a digest's own.
 const Title = "Gimbal: papers and claims"
 
-// Write writes items in a form. base is the address of the server whose pages tell more, without a slash at its end; without one, links are those
-// pages' paths. Errors: ErrForm, and those of w.
+// Write writes items in a form. base is the address of the server whose pages tell more, without a slash at its end; without one, text and JSON have no
+// links, and those of RSS and Atom are paths, which readers need the feed's own address for. Errors: ErrForm, and those of w.
 func Write(w io.Writer, form, base string, items []Item) error {
 	switch form {
 	case "text":
@@ -270,7 +270,7 @@ type jsonFeed struct {
 
 type jsonItem struct {
 	ID    string `json:"id"`
-	URL   string `json:"url"`
+	URL   string `json:"url,omitempty"`
 	Title string `json:"title"`
 	Text  string `json:"content_text"`
 	Date  string `json:"date_published"`
@@ -282,7 +282,11 @@ func jsonOf(base string, items []Item) jsonFeed {
 		feed.Home, feed.Feed = base+"/digest", base+"/digest.json"
 	}
 	for _, i := range items {
-		feed.Items = append(feed.Items, jsonItem{i.identity(), base + i.Path, i.Title, i.Text, i.When.Format(time.RFC3339)})
+		at := ""
+		if base != "" {
+			at = base + i.Path
+		}
+		feed.Items = append(feed.Items, jsonItem{i.identity(), at, i.Title, i.Text, i.When.Format(time.RFC3339)})
 	}
 	return feed
 }

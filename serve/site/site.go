@@ -5,6 +5,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"errors"
@@ -46,6 +47,8 @@ var liveJS []byte
 
 // Site answers for the pages. It is safe for concurrent use.
 type Site struct {
+	// Base is the server's address as its readers know it, for links in feeds; empty takes the one that was asked. It is set before the pages are served.
+	Base string
 	// Trend counts what is looked at; nil counts nothing. It is set before the pages are served.
 	Trend *digest.Trend
 	// Letters is the path of a page on which what is new can be asked for by e-mail; empty for none. It is set before the pages are served.
@@ -326,6 +329,7 @@ func (s *Site) feed(w http.ResponseWriter, r *http.Request, form, kind string) {
 	if r.TLS != nil {
 		base = "https://" + r.Host
 	}
+	base = cmp.Or(s.Base, base)
 	items := s.news()
 	var b bytes.Buffer
 	if err := digest.Write(&b, form, base, items); err != nil {
